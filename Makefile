@@ -1,0 +1,47 @@
+# Two commands do everything on a fresh Debian machine: `make demo` and `make test`. Both set up what is missing.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+READY := .venv/.ready
+STANDIN := build/standin
+
+.PHONY: help setup packages grub demo test fast check boot-matrix fuzz bench clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: packages $(READY) grub ## install what is missing: Debian packages, the virtual environment, GRUB's images
+
+packages:
+	@./setup/packages.sh
+
+$(READY): pyproject.toml constraints.txt
+	@./setup/venv.sh
+	@touch $@
+
+grub: packages $(READY)
+	@test -s build/grub/version || $(PY) -m assets.grub_images build/grub
+
+demo: setup ## the main job as far as it is built: ISO to bootable disk, booted
+	@$(PY) -m localcloud.demo
+
+test: setup ## all tests: the fast ones with coverage, then one real boot per firmware
+	@./setup/tests.sh
+
+fast: setup ## the fast tests alone, with coverage
+	@$(PY) -m pytest -n 2 -m "not boot and not standin and not live" --cov
+
+check: setup ## linters, types, layers
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+boot-matrix: setup ## boot the image on two firmwares and three buses, and the VHD as such
+	@$(PY) -m pytest -m boot tests/e2e --boot-matrix -v
+
+fuzz: setup ## 100,000 damaged ISOs and initrds
+	@$(PY) tests/fuzz/fuzz_readers.py --count 100000
+
+bench: setup ## how quick the conversion is, against a plain copy and against others
+	@$(PY) benchmarks/convert.py
+
+clean: ## remove what was built; the virtual environment stays
+	rm -rf build .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""The failback command: a composition root; nothing imports it."""

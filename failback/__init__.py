@@ -1,0 +1,1 @@
+"""drs-failback: workloads come home from AWS Elastic Disaster Recovery to Azure or Google Cloud."""

@@ -1,0 +1,82 @@
+"""The vocabulary of failures. A state machine catches by class name, so every name here is unique and final.
+
+A message says what happened, what it usually means and what to do; it is written for the person who has to act.
+"""
+
+from __future__ import annotations
+
+
+class FailbackError(Exception):
+    """Anything this product refuses or fails at on purpose; its text is meant for the user."""
+
+
+class ImageError(FailbackError):
+    """The client ISO can't become a client image, or the image can't be written."""
+
+
+class NotAnIso(ImageError):
+    """The input isn't an ISO 9660 file system."""
+
+
+class IsoTruncated(ImageError):
+    """The input ends before the size that its volume descriptor states, or a file lies beyond its end."""
+
+
+class IsoCorrupt(ImageError):
+    """A structure inside the ISO contradicts itself."""
+
+
+class NoLiveImage(ImageError):
+    """The ISO holds no live file system (LiveOS/squashfs.img or a known variant of it)."""
+
+
+class BootFileMissing(ImageError):
+    """The ISO's boot configuration names no kernel or initrd, or names one that isn't there."""
+
+
+class UnknownCompression(ImageError):
+    """A file is compressed in a way that this program can't read."""
+
+
+class DataCorrupt(ImageError):
+    """Compressed or archived data is cut off or damaged."""
+
+
+class InitrdUnsuitable(ImageError):
+    """The initrd lacks something that the agent's hook needs."""
+
+
+class DriverMissing(ImageError):
+    """A driver that the target cloud needs is in neither the initrd nor the ISO's root file system."""
+
+
+class ClientStartUnknown(ImageError):
+    """The root file system holds no start script of the client that the agent could run."""
+
+
+class HashMismatch(ImageError):
+    """The input isn't the file whose hash was given."""
+
+
+class OutputRefused(ImageError):
+    """The output can't be written there: it's the input, a directory, a device, or the disk is full."""
+
+
+class GrubUnavailable(ImageError):
+    """The GRUB images that make the disk bootable haven't been built on this machine."""
+
+
+class SelfCheckFailed(ImageError):
+    """What was written isn't what was planned."""
+
+
+class SettingsInvalid(FailbackError):
+    """Settings break their contract; the text lists every fault with its path."""
+
+
+class MachineError(FailbackError):
+    """A local virtual machine couldn't be started or didn't reach the state it was waited for."""
+
+
+class StandinError(FailbackError):
+    """The stand-in client ISO couldn't be built."""

@@ -1,0 +1,109 @@
+"""Random-access bytes that something is read from: a file here, an object store's ranges or a snapshot elsewhere."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol, Self
+
+from failback.errors import ImageError, IsoTruncated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ByteSource(Protocol):
+    """A sequence of bytes of known size that can be read anywhere."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly `length` bytes from `offset`; raises IsoTruncated where they aren't there."""
+        ...
+
+
+class BytesSource:
+    """Bytes in memory as a source."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        _check_range(self.size, offset, length)
+        return self._data[offset : offset + length]
+
+
+class SourceSlice:
+    """A part of another source (a file within an ISO), as a source of its own."""
+
+    def __init__(self, source: ByteSource, offset: int, length: int) -> None:
+        _check_range(source.size, offset, length)
+        self._source, self._offset, self._length = source, offset, length
+
+    @property
+    def size(self) -> int:
+        return self._length
+
+    def read(self, offset: int, length: int) -> bytes:
+        _check_range(self._length, offset, length)
+        return self._source.read(self._offset + offset, length)
+
+
+class FileSource:
+    """A regular file as a source; a context manager that closes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            message = f"{path}: can't be opened: {error.strerror}"
+            raise ImageError(message) from error
+        self._size = os.fstat(self._fd).st_size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def fileno(self) -> int:
+        """The open file's descriptor, for copies inside the kernel."""
+        return self._fd
+
+    def read(self, offset: int, length: int) -> bytes:
+        _check_range(self._size, offset, length)
+        try:
+            data = self._pread(offset, length)
+            while len(data) < length:
+                more = self._pread(offset + len(data), length - len(data))
+                if not more:
+                    message = f"{self.path}: became shorter while it was read"
+                    raise IsoTruncated(message)
+                data += more
+        except OSError as error:
+            message = f"{self.path}: can't be read at byte {offset}: {error.strerror}; its medium may be damaged"
+            raise ImageError(message) from error
+        return data
+
+    def _pread(self, offset: int, length: int) -> bytes:
+        return os.pread(self._fd, length, offset)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _check_range(size: int, offset: int, length: int) -> None:
+    if offset < 0 or length < 0 or offset + length > size:
+        message = f"bytes {offset} to {offset + length} were asked for, but there are {size}; it's probably cut off"
+        raise IsoTruncated(message)

@@ -1,0 +1,1 @@
+"""Everything that crosses JSON or text, as frozen pydantic models."""
