@@ -54,6 +54,14 @@ class ClientStartUnknown(ImageError):
     """The root file system holds no start script of the client that the agent could run."""
 
 
+class AgentToolsMissing(ImageError):
+    """The root file system lacks a command that the agent uses."""
+
+
+class ClientUnsuitable(ImageError):
+    """Several things keep the client ISO from becoming a client image; the text lists all of them."""
+
+
 class HashMismatch(ImageError):
     """The input isn't the file whose hash was given."""
 

@@ -37,12 +37,21 @@ TAIL = 1 * MIB
 
 CORE_PARTITION, SYSTEM_PARTITION, ISO_PARTITION, STATE_PARTITION = 1, 2, 3, 4
 STATE_NAME = "DRS-FAILBACK-STATE"
-_NAMES = ("DRS-FAILBACK-GRUB", "DRS-FAILBACK-BOOT", "DRS-FAILBACK-ISO", STATE_NAME)
 
 GRUB_EFI_PATH = "EFI/BOOT/BOOTX64.EFI"
 GRUB_CONFIG_PATH = "grub/grub.cfg"
 AGENT_PATH = "live/agent.img"
 MANIFEST_PATH = "drs-failback.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A partition before it has an identifier: its name, where it begins, its size in bytes, its kind."""
+
+    name: str
+    offset: int
+    size: int
+    kind: uuid.UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +74,8 @@ def lay_out(*, iso_size: int, iso_head: bytes, grub: GrubImages, files: Mapping[
     """
     system_files = {GRUB_EFI_PATH: grub.efi, **files}
     seed = _seed(iso_head, iso_size, grub, files)
-    partitions = _partitions(iso_size, seed)
-    size = round_up(partitions[-1].offset + partitions[-1].size + TAIL, GIB)
+    partitions = tuple(_partition(place, seed) for place in places(iso_size))
+    size = disk_size(iso_size)
     disk_guid = _identifier(seed, "disk")
     code = boot_code(grub, core_sector=CORE_OFFSET // SECTOR)
     core = core_image(grub, core_sector=CORE_OFFSET // SECTOR)
@@ -88,18 +97,26 @@ def lay_out(*, iso_size: int, iso_head: bytes, grub: GrubImages, files: Mapping[
     )
 
 
-def _partitions(iso_size: int, seed: bytes) -> tuple[Partition, ...]:
+def disk_size(iso_size: int) -> int:
+    """The client image's size in bytes for an ISO of `iso_size`: whole GiB, as Google Cloud demands."""
+    last = places(iso_size)[-1]
+    return round_up(last.offset + last.size + TAIL, GIB)
+
+
+def places(iso_size: int) -> tuple[Place, ...]:
+    """Where the partitions lie, in the order of their numbers."""
     iso_room = round_up(iso_size, MIB)
-    places = (
-        (CORE_OFFSET, SYSTEM_OFFSET - CORE_OFFSET, BIOS_BOOT),
-        (SYSTEM_OFFSET, SYSTEM_SIZE, EFI_SYSTEM),
-        (ISO_OFFSET, iso_room, LINUX_DATA),
-        (ISO_OFFSET + iso_room, STATE_SIZE, LINUX_DATA),
+    return (
+        Place("DRS-FAILBACK-GRUB", CORE_OFFSET, SYSTEM_OFFSET - CORE_OFFSET, BIOS_BOOT),
+        Place("DRS-FAILBACK-BOOT", SYSTEM_OFFSET, SYSTEM_SIZE, EFI_SYSTEM),
+        Place("DRS-FAILBACK-ISO", ISO_OFFSET, iso_room, LINUX_DATA),
+        Place(STATE_NAME, ISO_OFFSET + iso_room, STATE_SIZE, LINUX_DATA),
     )
-    return tuple(
-        Partition(offset=offset, size=size, kind=kind, guid=_identifier(seed, name), name=name)
-        for (offset, size, kind), name in zip(places, _NAMES, strict=True)
-    )
+
+
+def _partition(place: Place, seed: bytes) -> Partition:
+    guid = _identifier(seed, place.name)
+    return Partition(offset=place.offset, size=place.size, kind=place.kind, guid=guid, name=place.name)
 
 
 def _seed(iso_head: bytes, iso_size: int, grub: GrubImages, files: Mapping[str, bytes]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING, Protocol, Self
 
 from failback.errors import ImageError, IsoTruncated
@@ -55,17 +56,12 @@ class SourceSlice:
         return self._source.read(self._offset + offset, length)
 
 
-class FileSource:
-    """A regular file as a source; a context manager that closes it."""
+class OpenFile:
+    """An open file as a source; whoever opened it closes it. `name` stands in errors."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            message = f"{path}: can't be opened: {error.strerror}"
-            raise ImageError(message) from error
-        self._size = os.fstat(self._fd).st_size
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor, self._name = descriptor, name
+        self._size = os.fstat(descriptor).st_size
 
     @property
     def size(self) -> int:
@@ -73,28 +69,41 @@ class FileSource:
 
     def fileno(self) -> int:
         """The open file's descriptor, for copies inside the kernel."""
-        return self._fd
+        return self._descriptor
 
     def read(self, offset: int, length: int) -> bytes:
         _check_range(self._size, offset, length)
         try:
-            data = self._pread(offset, length)
+            data = os.pread(self._descriptor, length, offset)
             while len(data) < length:
-                more = self._pread(offset + len(data), length - len(data))
+                more = os.pread(self._descriptor, length - len(data), offset + len(data))
                 if not more:
-                    message = f"{self.path}: became shorter while it was read"
+                    message = f"{self._name}: became shorter while it was read"
                     raise IsoTruncated(message)
                 data += more
         except OSError as error:
-            message = f"{self.path}: can't be read at byte {offset}: {error.strerror}; its medium may be damaged"
+            message = f"{self._name}: can't be read at byte {offset}: {error.strerror}; its medium may be damaged"
             raise ImageError(message) from error
         return data
 
-    def _pread(self, offset: int, length: int) -> bytes:
-        return os.pread(self._fd, length, offset)
+
+class FileSource(OpenFile):
+    """A regular file by its path; a context manager that closes it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            message = f"{path}: can't be opened: {error.strerror}"
+            raise ImageError(message) from error
+        super().__init__(descriptor, str(path))
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            self.close()
+            message = f"{path}: is no regular file; copy its content to one"
+            raise ImageError(message)
 
     def close(self) -> None:
-        os.close(self._fd)
+        os.close(self._descriptor)
 
     def __enter__(self) -> Self:
         return self

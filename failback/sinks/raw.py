@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from failback.image.plan import MIB, IsoRange
-from failback.image.source import FileSource
+from failback.image.source import OpenFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ def write_raw(plan: DiskPlan, iso: ByteSource, descriptor: int, *, progress: Cal
     """Write `plan` to an empty file; `progress` is told the bytes written since it was last called."""
     os.ftruncate(descriptor, plan.size)
     for part in plan.extents:
-        if isinstance(part.content, IsoRange) and isinstance(iso, FileSource):
+        if isinstance(part.content, IsoRange) and isinstance(iso, OpenFile):
             _copy_in_kernel(iso, part.content.offset, descriptor, part, progress)
         else:
             _copy(part, iso, descriptor, progress)
@@ -35,9 +35,7 @@ def _copy(part: Extent, iso: ByteSource, descriptor: int, progress: Callable[[in
         progress(len(data))
 
 
-def _copy_in_kernel(
-    iso: FileSource, source: int, descriptor: int, part: Extent, progress: Callable[[int], None]
-) -> None:
+def _copy_in_kernel(iso: OpenFile, source: int, descriptor: int, part: Extent, progress: Callable[[int], None]) -> None:
     """File to file without a detour through this process, where the two file systems can do that."""
     done = 0
     while done < part.length:

@@ -1,0 +1,49 @@
+"""`failback`: the command's entry point. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not ready."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from cli import image
+from failback.errors import FailbackError
+
+app = typer.Typer(
+    name="failback",
+    help="Takes workloads home from AWS Elastic Disaster Recovery to Azure or Google Cloud.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(image.app, name="image")
+
+
+@app.callback()
+def main() -> None:
+    """Takes workloads home from AWS Elastic Disaster Recovery to Azure or Google Cloud."""
+
+
+def run() -> None:
+    """Run the command; what the product refuses or fails at on purpose is one message and exit code 1."""
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        app()
+    except FailbackError as error:
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(1)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """Leave as after Ctrl-C: blocks are unwound, so that no half-written file stays behind."""
+    sys.exit(128 + number)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,122 @@
+"""Builds a client image: reads the ISO, writes the composed disk, and checks what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from failback.errors import HashMismatch
+from failback.image.client import read_client
+from failback.image.compose import BuildOptions, plan_image
+from failback.image.judgement import warnings
+from failback.image.plan import MIB
+from failback.image.source import FileSource, OpenFile, SourceSlice
+from failback.image.verify import check_vhd_footer, verify_disk
+from failback.model.image import BuiltImage
+from failback.sinks.output import new_file
+from failback.sinks.raw import write_raw
+from failback.sinks.vhd import FOOTER_SIZE, write_vhd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from failback.image.grub import GrubImages
+    from failback.image.layout import Layout
+    from failback.image.source import ByteSource
+    from failback.model.image import ImageFormat
+
+_SHA512 = re.compile(r"[0-9a-f]{128}")
+
+
+class Progress(Protocol):
+    """Told of a piece of work and its size in bytes; returns what takes each advance."""
+
+    def __call__(self, work: str, total: int, /) -> Callable[[int], None]: ...
+
+
+def build_image(
+    iso: Path,
+    output: Path,
+    *,
+    image_format: ImageFormat,
+    grub: GrubImages,
+    options: BuildOptions,
+    sha512: str = "",
+    progress: Progress,
+) -> BuiltImage:
+    """Write the client image of `iso` to `output` and check it; on any error no output is left behind.
+
+    `sha512` is the hash, in hexadecimal, that the ISO must have.
+    """
+    began = time.monotonic()
+    with FileSource(iso) as source:
+        if sha512:
+            _check_hash(source, sha512, progress)
+        client = read_client(source, clouds=options.clouds)
+        planned = plan_image(source, client, grub, options)
+        plan = planned.layout.plan
+        with new_file(output, inputs=(iso,), needed=plan.data_bytes + FOOTER_SIZE) as descriptor:
+            planned_at = time.monotonic()
+            _write(planned.layout, source, descriptor, image_format, progress)
+            written_at = time.monotonic()
+            _check(planned.layout, source, OpenFile(descriptor, str(output)), image_format, progress)
+            checked_at = time.monotonic()
+    return BuiltImage(
+        output=str(output),
+        format=image_format,
+        disk_size=plan.size,
+        data_bytes=plan.data_bytes,
+        clouds=tuple(options.clouds),
+        kernel_version=client.bootable.kernel.release,
+        grub_version=grub.version,
+        injected=tuple(module.path_in_root for module in planned.injected),
+        warnings=tuple(warnings(client, clouds=options.clouds)),
+        plan_seconds=planned_at - began,
+        write_seconds=written_at - planned_at,
+        check_seconds=checked_at - written_at,
+    )
+
+
+def _check_hash(source: ByteSource, expected: str, progress: Progress) -> None:
+    wanted = expected.strip().lower()
+    if not _SHA512.fullmatch(wanted):
+        message = "--sha512 takes the 128 hexadecimal digits that AWS publishes beside the ISO, nothing else"
+        raise HashMismatch(message)
+    advance = progress("hashing", source.size)
+    digest = hashlib.sha512()
+    for offset in range(0, source.size, MIB):
+        data = source.read(offset, min(MIB, source.size - offset))
+        digest.update(data)
+        advance(len(data))
+    if digest.hexdigest() != wanted:
+        message = (
+            f"the ISO's SHA-512 is {digest.hexdigest()}, not {wanted}: it was changed, or damaged on its way, or AWS "
+            "has published a newer one since; fetch the ISO and its hash again"
+        )
+        raise HashMismatch(message)
+
+
+def _write(layout: Layout, source: ByteSource, descriptor: int, image_format: ImageFormat, progress: Progress) -> None:
+    """Write the disk and wait until it's on its medium."""
+    plan = layout.plan
+    if image_format == "vhd":
+        advance = progress("writing", plan.data_bytes + FOOTER_SIZE)
+        write_vhd(plan, source, descriptor, disk_id=layout.disk_guid, progress=advance)
+    else:
+        write_raw(plan, source, descriptor, progress=progress("writing", plan.data_bytes))
+    os.fsync(descriptor)
+
+
+def _check(
+    layout: Layout, source: ByteSource, written: OpenFile, image_format: ImageFormat, progress: Progress
+) -> None:
+    """Read everything back from the medium: what the system still holds in memory is dropped first."""
+    os.posix_fadvise(written.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    size = layout.plan.size
+    verify_disk(layout, SourceSlice(written, 0, size), source, progress=progress("checking", layout.iso_size))
+    if image_format == "vhd":
+        check_vhd_footer(written.read(size, FOOTER_SIZE), size=size)
