@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from assets.grub_images import build_grub
+from cli.boot import boot
 from cli.progress import bars
 from cli.settings import read_settings
 from cli.tables import show_built, show_report
@@ -111,3 +112,6 @@ def _hash(stated: str) -> str:
     if stated and len(stated) < 128 and path.is_file():
         return path.read_text(encoding="ascii", errors="replace").split(maxsplit=1)[0]
     return stated
+
+
+app.command()(boot)

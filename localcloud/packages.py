@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Use = Literal["standin", "standin without root", "machines"]
+Use = Literal["standin", "standin without root", "machines", "machines by UEFI"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ NEEDS = (
     Need("newuidmap", "uidmap", "standin without root"),
     Need("qemu-system-x86_64", "qemu-system-x86", "machines"),
     Need("/usr/share/seabios/bios-256k.bin", "seabios", "machines"),
-    Need("/usr/share/OVMF/OVMF_CODE.fd", "ovmf", "machines"),
+    Need("/usr/share/OVMF/OVMF_CODE.fd", "ovmf", "machines by UEFI"),
 )
 
 # mke2fs, unshare and friends are in the system folders, which a plain user's PATH often lacks.

@@ -48,13 +48,15 @@ class InitrdNode:
 
 
 class InitrdTree:
-    """Grows by add(); paths are relative to its root, with or without a leading "/"."""
+    """Grows by add(); paths are relative to its root, with or without a leading "/".
 
-    def __init__(self, *, what: str = "initrd") -> None:
-        self._what = what
+    Everything asked of it raises DataCorrupt once `steps` parts of paths have been walked.
+    """
+
+    def __init__(self, *, steps: int = STEP_LIMIT) -> None:
         self._root = InitrdNode(stat.S_IFDIR | 0o755)
         self._linked: dict[tuple[int, int, int], InitrdNode] = {}
-        self._steps = 0
+        self._steps_left = steps
 
     def add(self, entry: CpioEntry) -> None:
         """Take one member as the kernel does: what it has no directory for is skipped, what is in its way replaced."""
@@ -95,7 +97,7 @@ class InitrdTree:
         """
         trail = self._walk(path)
         if trail is None:
-            message = f"{self._what}: the symbolic links of {path} go in circles; nothing can be put there"
+            message = f"initrd: the symbolic links of {path} go in circles; nothing can be put there"
             raise DataCorrupt(message)
         return "/".join(name for name, _ in trail)
 
@@ -138,7 +140,7 @@ class InitrdTree:
         return trail
 
     def _count_step(self) -> None:
-        self._steps += 1
-        if self._steps > STEP_LIMIT:
-            message = f"{self._what}: its paths and links are deeper than any real one's; it's damaged or hostile"
+        self._steps_left -= 1
+        if self._steps_left < 0:
+            message = "initrd: its paths and links are deeper than any real one's; it's damaged or hostile"
             raise DataCorrupt(message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -31,7 +30,14 @@ class Kernel:
 def read_mirrors() -> str:
     """The configured Debian archives as lines of a sources.list; raises StandinError where apt knows none."""
     listed = run_program(
-        ["apt-get", "indextargets", "--format", "deb $(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages", "Origin: Debian"]
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "deb $(REPO_URI) $(RELEASE) $(COMPONENT)",
+            "Created-By: Packages",
+            "Origin: Debian",
+        ]
     )
     lines = sorted(set(listed.splitlines()))
     if not lines:
@@ -48,14 +54,14 @@ def read_options() -> tuple[str, ...]:
 
 
 def read_kernel(memo: Path) -> Kernel:
-    """The newest cloud kernel that apt knows; remembered in `memo` until apt's lists change (asking apt takes a second)."""
-    lists = _fingerprint_lists()
+    """The newest cloud kernel that apt knows; kept in `memo` until apt's lists change, as asking apt takes a second."""
+    indexes = _list_indexes()
     remembered = _read_memo(memo)
-    if remembered is not None and remembered[0] in (lists, lists and None):
+    if remembered is not None and (not indexes or remembered[0] == indexes):
         return remembered[1]
     kernel = _ask_for_kernel()
     memo.parent.mkdir(parents=True, exist_ok=True)
-    memo.write_text(json.dumps({"lists": lists, **asdict(kernel)}))
+    memo.write_text(json.dumps({"indexes": indexes, **asdict(kernel)}))
     return kernel
 
 
@@ -69,17 +75,17 @@ def download_kernel(kernel: Kernel, folder: Path) -> Path:
     return next(folder.glob(pattern))
 
 
-def _fingerprint_lists() -> str:
+def _list_indexes() -> list[str]:
+    """Name, size and time of every package index that apt has here; none before the first `apt-get update`."""
     indexes = sorted(LISTS.glob("*_Packages*")) if LISTS.is_dir() else []
-    facts = [(index.name, index.stat().st_size, index.stat().st_mtime_ns) for index in indexes]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
+    return [f"{index.name} {index.stat().st_size} {index.stat().st_mtime_ns}" for index in indexes]
 
 
-def _read_memo(memo: Path) -> tuple[str, Kernel] | None:
+def _read_memo(memo: Path) -> tuple[list[str], Kernel] | None:
     if not memo.is_file():
         return None
     facts = json.loads(memo.read_text())
-    return facts["lists"], Kernel(facts["package"], facts["version"])
+    return facts["indexes"], Kernel(facts["package"], facts["version"])
 
 
 def _ask_for_kernel() -> Kernel:

@@ -33,7 +33,13 @@ def run_program(
         message = f"{name}: no such program here; `python -m localcloud.standin` lists every package that is missing"
         raise StandinError(message)
     done = subprocess.run(
-        [command, *rest], env=build_environment(env or {}), input=stdin, cwd=cwd, capture_output=True, text=True, check=False
+        [command, *rest],
+        env=build_environment(env or {}),
+        input=stdin,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         tail = "\n".join((done.stderr or done.stdout).splitlines()[-SHOWN_LINES:])

@@ -33,13 +33,6 @@ def real_grub(real_grub_directory: Path) -> GrubImages:
 
 
 @pytest.fixture
-def grub() -> GrubImages:
-    """Something of GRUB's shape and size, for tests that don't boot it."""
-    noise = random.Random(2).randbytes
-    return GrubImages(boot=noise(512), core=noise(160_000), efi=noise(600_000), version="test")
-
-
-@pytest.fixture
 def iso_bytes() -> bytes:
     """Stands for an ISO where only its bytes matter; no whole number of MiB or sectors."""
     return random.Random(1).randbytes(2_345_678)

@@ -1,0 +1,162 @@
+"""Boots a client image in QEMU with what a client machine finds around it: metadata, identity, STS, a target disk."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from failback.errors import MachineError
+from failback.model.agent import GOOGLE_ATTRIBUTE, AgentSettings
+from localcloud.machines.qemu import Machine
+from localcloud.machines.spec import Disk, Forward, MachineSpec
+from localcloud.metadata import MachineDocument, MachineIdentity, MetadataService
+from localcloud.metadata_azure import issuer as azure_issuer
+from localcloud.metadata_google import ISSUER as GOOGLE_ISSUER
+from localcloud.sts import RoleTrust, SecurityTokenService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from localcloud.machines.spec import Bus, DiskFormat, Firmware
+    from localcloud.sts import Session
+
+Home = Literal["azure", "google"]
+
+METADATA_ADDRESS = "169.254.169.254"
+STS_ADDRESS = "169.254.169.253"
+MARK = "FAILBACK-AGENT"
+AUDIENCE = "api://drs-failback"
+ROLE = "arn:aws:iam::123456789012:role/failback-client"
+MIB = 1024 * 1024
+# The disk that the client is told to write to; no other disk of the machine has its size.
+TARGET_SIZE = 3 * 1024 * MIB
+TARGET_NAME = "drs-target-0"
+TARGET_LUN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ClientBoot:
+    """An image and the machine to boot it in; `until` is the agent's state that ends the boot, `timeout` in seconds."""
+
+    image: Path
+    format: DiskFormat
+    firmware: Firmware = "bios"
+    bus: Bus = "virtio-scsi"
+    home: Home = "azure"
+    until: str = "client-running"
+    timeout: float = 420.0
+
+
+@dataclass(frozen=True, slots=True)
+class BootedClient:
+    """How a boot went: seconds to each state of the agent, the console's text, what the clouds around were asked."""
+
+    marks: tuple[tuple[float, str], ...]
+    log: str
+    metadata_requests: tuple[str, ...]
+    sessions: tuple[Session, ...]
+
+    @property
+    def seconds(self) -> float:
+        """From the machine's start to the last mark."""
+        return self.marks[-1][0]
+
+
+def boot_client(boot: ClientBoot, *, on_line: Callable[[str], None] = lambda _: None) -> BootedClient:
+    """Boot until the agent's console mark `until`; `on_line` gets every line of the console.
+
+    Raises MachineError with the console's last lines where the mark doesn't come, or where the agent says it failed.
+    """
+    with _surroundings(boot) as (spec, metadata, sts), Machine(spec) as machine:
+        marks = tuple(_watch(boot, machine, on_line))
+        machine.stop()
+        requests = tuple(request.target for request in metadata.requests)
+        return BootedClient(marks, machine.log, requests, tuple(sts.sessions))
+
+
+def _watch(boot: ClientBoot, machine: Machine, on_line: Callable[[str], None]) -> Iterator[tuple[float, str]]:
+    """Wait for one line after the other until the mark; yield the agent's marks with their seconds."""
+    began = time.monotonic()
+    while True:
+        left = boot.timeout - (time.monotonic() - began)
+        line = machine.wait_for(r"\S", left)
+        on_line(line)
+        _, found, mark = line.partition(f"{MARK} ")
+        if not found:
+            continue
+        yield time.monotonic() - began, mark.strip()
+        state = mark.split(" ", 1)[0].strip()
+        if state == boot.until:
+            return
+        if state == "failed":
+            message = f"the agent gave up: {mark.strip()}"
+            raise MachineError(message)
+
+
+@contextmanager
+def _surroundings(boot: ClientBoot) -> Iterator[tuple[MachineSpec, MetadataService, SecurityTokenService]]:
+    identity = MachineIdentity(subject="5f1c0a4e-0000-4000-8000-0000000000c1")
+    with ExitStack() as stack:
+        metadata = MetadataService(MachineDocument(cloud=boot.home, vm_id="client", identity=identity))
+        issuer = azure_issuer(identity.tenant) if boot.home == "azure" else GOOGLE_ISSUER
+        sts = SecurityTokenService(
+            issuers={issuer: metadata.signer.public_key},
+            roles={ROLE: RoleTrust(issuer=issuer, audience=AUDIENCE, subject=identity.subject)},
+            names=(STS_ADDRESS,),
+        )
+        settings = _settings(boot, sts.ca_certificates)
+        if boot.home == "azure":
+            metadata.update(user_data=settings.to_user_data())
+        else:
+            metadata.update(attributes={GOOGLE_ATTRIBUTE: settings.to_text()})
+        forwards = (
+            Forward(METADATA_ADDRESS, 80, _port(stack.enter_context(metadata.serve()))),
+            Forward(STS_ADDRESS, 443, _port(stack.enter_context(sts.serve()))),
+        )
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="failback-boot-")))
+        yield _spec(boot, folder, forwards), metadata, sts
+
+
+def _spec(boot: ClientBoot, folder: Path, forwards: tuple[Forward, ...]) -> MachineSpec:
+    target = folder / "target"
+    with target.open("wb") as out:
+        out.truncate(TARGET_SIZE)
+    disks = (
+        Disk(path=boot.image, format=boot.format, lun=0, serial="drs-client", snapshot=True),
+        Disk(path=target, format="raw", lun=TARGET_LUN, serial=TARGET_NAME, snapshot=True),
+    )
+    return MachineSpec(disks=disks, firmware=boot.firmware, bus=boot.bus, forwards=forwards)
+
+
+def _settings(boot: ClientBoot, ca_certificates: str) -> AgentSettings:
+    """What a run would tell the machine; a LUN only means something on the SCSI bus."""
+    mapping: dict[str, object] = {"recovery_device": "/dev/nvme0n1", "name": TARGET_NAME, "size": TARGET_SIZE}
+    if boot.bus == "virtio-scsi":
+        mapping["lun"] = TARGET_LUN
+    return AgentSettings.parse(
+        {
+            "run": f"local-{secrets.token_hex(4)}",
+            "server": "local",
+            "region": "eu-west-1",
+            "recovery_instance": "i-0123456789abcdef0",
+            "credentials": "web-identity",
+            "role_arn": ROLE,
+            "audience": AUDIENCE,
+            "role_session": "local",
+            "sts_endpoint": f"https://{STS_ADDRESS}/",
+            "ca_certificates": ca_certificates,
+            "mapping": [mapping],
+        }
+    )
+
+
+def _port(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
