@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from localcloud.client_boot import BootedClient, ClientBoot, boot_client
-from localcloud.machines.disk_format import disk_format
+if TYPE_CHECKING:
+    from localcloud.client_boot import BootedClient
 
 
 class FirmwareChoice(StrEnum):
@@ -49,6 +49,10 @@ def boot(
 
     The image isn't changed. Ends when the agent has started the client, or after the time-out.
     """
+    # Late: the embedded clouds' libraries take longer to load than a disk takes to be written.
+    from localcloud.client_boot import ClientBoot, boot_client
+    from localcloud.machines.disk_format import disk_format
+
     request = ClientBoot(
         image=image,
         format=disk_format(image),

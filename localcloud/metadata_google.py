@@ -72,16 +72,17 @@ class GoogleMetadata:
         return response
 
     def _identity(self, request: Request, document: MachineDocument) -> Response:
-        if document.identity is None:
+        identity = document.identity
+        if identity is None:
             return _refuse(404, "service account not defined")
         unknown = set(request.args).difference(_IDENTITY_PARAMETERS)
         audience = request.args.get("audience")
         form = request.args.get("format", "standard")
         if not audience or unknown or form not in {"standard", "full"}:
             return _refuse(400, "non-empty audience parameter required, format may be standard or full")
-        claims = _claims(document.identity, audience, int(time.time()))
+        claims = _claims(identity, audience, int(time.time()))
         if form == "full":
-            claims |= _machine_claims(document)
+            claims |= _machine_claims(document, identity)
         return Response(self._signer.sign(claims), content_type="text/html")
 
 
@@ -105,15 +106,14 @@ def _claims(identity: MachineIdentity, audience: str, now: int) -> dict[str, obj
     }
 
 
-def _machine_claims(document: MachineDocument) -> dict[str, object]:
-    assert document.identity is not None
+def _machine_claims(document: MachineDocument, identity: MachineIdentity) -> dict[str, object]:
     machine = {
         "instance_id": document.vm_id,
         "instance_name": document.name,
         "project_id": document.project,
         "zone": document.location,
     }
-    return {"email": document.identity.email, "email_verified": True, "google": {"compute_engine": machine}}
+    return {"email": identity.email, "email_verified": True, "google": {"compute_engine": machine}}
 
 
 def _refuse(status: int, text: str) -> Response:

@@ -8,4 +8,4 @@ echo "== fast tests: no network, no virtual machine"
 $pytest -q -n 2 -m "not boot and not standin and not live" --cov --cov-report=term
 echo "== tests with the stand-in client ISO, and one real boot per firmware"
 .venv/bin/python -m localcloud.standin
-$pytest -v -m "(boot or standin) and not live"
+$pytest -v -m "(boot or standin) and not matrix and not live"

@@ -19,14 +19,18 @@ _OVERLAY_NAMES = ("rd.live.overlay.size=", "overlay_size=")
 TO_RAM = "rd.live.ram=1"
 _RAM_NAMES = ("rd.live.ram", "live_ram")
 PERMISSIVE = "enforcing=0"
+# GRUB puts a backslash before these when it hands arguments to the kernel, so a label with an escaped blank
+# (CDLABEL=A\\x20B) would name no medium. The partition's own name then stands for it.
+_ESCAPED_BY_GRUB = frozenset("\\'\"")
+_LIVE_ROOT = "root=live:"
 
 
-def client_arguments(original: Sequence[str], *, to_ram: bool, selinux: bool) -> tuple[str, ...]:
-    """The client image's arguments, from the ISO's `original` ones.
+def client_arguments(original: Sequence[str], *, iso_partition: str, to_ram: bool, selinux: bool) -> tuple[str, ...]:
+    """The client image's arguments, from the ISO's `original` ones; `iso_partition` is the ISO's partition name.
 
     `selinux` says that the ISO's system enables SELinux: the agent has no labels there, so it's made permissive.
     """
-    kept = [word for word in original if word not in DROPPED and word not in CONSOLES]
+    kept = [_medium(word, iso_partition) for word in original if word not in DROPPED and word not in CONSOLES]
     if not _begins(kept, _OVERLAY_NAMES):
         kept.append(OVERLAY)
     if to_ram and not _begins(kept, _RAM_NAMES):
@@ -34,6 +38,13 @@ def client_arguments(original: Sequence[str], *, to_ram: bool, selinux: bool) ->
     if selinux and not _begins(kept, ("enforcing=", "selinux=0")):
         kept.append(PERMISSIVE)
     return (*kept, *CONSOLES)
+
+
+def _medium(word: str, iso_partition: str) -> str:
+    """Where the live system looks for its medium, in a form that reaches the kernel unchanged."""
+    if word.startswith(_LIVE_ROOT) and not _ESCAPED_BY_GRUB.isdisjoint(word):
+        return f"{_LIVE_ROOT}/dev/disk/by-partlabel/{iso_partition}"
+    return word
 
 
 def _begins(words: Iterable[str], prefixes: tuple[str, ...]) -> bool:

@@ -18,6 +18,7 @@ from failback.image.judgement import faults, refuse
 from failback.image.layout import (
     AGENT_PATH,
     GRUB_CONFIG_PATH,
+    ISO_NAME,
     ISO_PARTITION,
     MANIFEST_PATH,
     STATE_NAME,
@@ -63,7 +64,9 @@ def plan_image(source: ByteSource, client: ClientIso, grub: GrubImages, options:
     head = source.read(_HEAD_OFFSET, ISO_SECTOR)
     bootable = client.bootable
     injected = injection(bootable.initrd, bootable.modules, bootable.kernel.release, options.clouds)
-    arguments = client_arguments(bootable.entry.arguments, to_ram=options.to_ram, selinux=client.root.has_selinux)
+    arguments = client_arguments(
+        bootable.entry.arguments, iso_partition=ISO_NAME, to_ram=options.to_ram, selinux=client.root.has_selinux
+    )
     files = {
         GRUB_CONFIG_PATH: grub_config(
             title=TITLE,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import zstandard
 
 from failback.errors import DataCorrupt, UnknownCompression
+from failback.image.zstd_frame import ZstdFrame, is_skippable
 
 if TYPE_CHECKING:
     from failback.image.source import ByteSource
@@ -47,7 +48,7 @@ def detect(head: bytes) -> Codec | None:
     for magic, codec in _MAGIC:
         if head.startswith(magic):
             return codec
-    if _is_zstd_skippable(head):
+    if is_skippable(head):
         return "zstd"
     return "lzma" if _is_lzma_alone(head) else None
 
@@ -205,7 +206,7 @@ def _engine(codec: Codec, what: str) -> _Engine:
         case "bzip2":
             return bz2.BZ2Decompressor()
         case "zstd":
-            return _Zstd()
+            return ZstdFrame(window_limit=_WINDOW_LIMIT)
         case "lz4" | "lzo":
             message = (
                 f"{what}: is compressed with {codec}, which this program can't read "
@@ -239,82 +240,3 @@ class _Inflate:
         # A full answer may leave output inside zlib even when it has swallowed all the input.
         self._full = len(output) == max_length or bool(self._inflate.unconsumed_tail)
         return output
-
-
-class _Zstd:
-    """zstandard's object has no bound on its output, so it gets one block at a time: a block holds at most 128 KiB."""
-
-    def __init__(self) -> None:
-        self._object = zstandard.ZstdDecompressor(max_window_size=_WINDOW_LIMIT).decompressobj()
-        self._input = bytearray()
-        self._output = bytearray()
-        self._starved = True
-        self._left = 0
-        self._checksum: int | None = None
-
-    @property
-    def eof(self) -> bool:
-        return self._object.eof and not self._output
-
-    @property
-    def needs_input(self) -> bool:
-        return self._starved and not self._output
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._object.unused_data + bytes(self._input)
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        self._input += data
-        position = 0
-        while len(self._output) < max_length and not self._object.eof:
-            part = self._input[position : position + self._next_part(position)]
-            self._starved = not part
-            if self._starved:
-                break
-            position += len(part)
-            self._left -= len(part)
-            self._output += self._object.decompress(part)
-        del self._input[:position]
-        output = bytes(self._output[:max_length])
-        del self._output[:max_length]
-        return output
-
-    def _next_part(self, position: int) -> int:
-        """How many input bytes may go in before a further block could begin; 0 where that can't be seen yet."""
-        if not self._left:
-            head = bytes(self._input[position : position + _HEAD])
-            if self._checksum is None:
-                self._left, self._checksum = _zstd_header(head)
-            else:
-                self._left = _zstd_block(head, self._checksum)
-        return self._left
-
-
-def _is_zstd_skippable(head: bytes) -> bool:
-    return head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50  # RFC 8878 section 3.1.2
-
-
-def _zstd_header(head: bytes) -> tuple[int, int | None]:
-    """Lengths of a frame's header (RFC 8878 section 3.1.1.1) and of the checksum at its end; 0, None if unseen yet.
-
-    A skippable frame is all header.
-    """
-    if len(head) < 8:
-        return 0, None
-    if _is_zstd_skippable(head):
-        return 8 + int.from_bytes(head[4:8], "little"), 0
-    descriptor = head[4]
-    single_segment = descriptor >> 5 & 1
-    content_size = (single_segment, 2, 4, 8)[descriptor >> 6]
-    length = 5 + (1 - single_segment) + (0, 1, 2, 4)[descriptor & 3] + content_size
-    return length, (descriptor >> 2 & 1) * 4
-
-
-def _zstd_block(head: bytes, checksum: int) -> int:
-    """Length of a block with its header (section 3.1.1.2) and, behind the last one, the checksum; 0 if unseen yet."""
-    if len(head) < 3:
-        return 0
-    header = int.from_bytes(head[:3], "little")
-    is_last, is_repeated = header & 1, header >> 1 & 3 == 1
-    return 3 + (1 if is_repeated else header >> 3) + (checksum if is_last else 0)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 # The largest known (a distribution's with all help texts) has 12 KiB; 32 files of 64 KiB are parsed in under 1 s.
 MAX_CONFIG_BYTES = 64 * 1024
 _MAX_FILES = 32
-_MAX_DEPTH = 16
 # An installer's menu has 30 entries; an entry has one initrd, or two with processor microcode.
 _MAX_ENTRIES = 512
 _MAX_INITRDS = 16
@@ -52,7 +51,7 @@ class Config:
 def read_config(volume: IsoVolume, file: IsoFile) -> Config:
     """Read one configuration; includes that are absent are passed over as ISOLINUX does; raises IsoCorrupt."""
     parser = _Parser(volume, file.path.rpartition("/")[0])
-    parser.read(file, depth=0)
+    parser.read(file, within=())
     return parser.config(file.path)
 
 
@@ -114,7 +113,8 @@ class _Parser:
         self._menu_default: _Label | None = None
         self._menu_depth = 0
 
-    def read(self, file: IsoFile, *, depth: int) -> None:
+    def read(self, file: IsoFile, *, within: tuple[str, ...]) -> None:
+        """Take one file's lines; `within` are the files that include it."""
         self._files += 1
         lines = iter(read_text(self._volume, file))
         for line in lines:
@@ -123,7 +123,7 @@ class _Parser:
                 keyword, rest = _split_keyword(rest)
                 keyword = f"menu {keyword}"
             if keyword in ("include", "menu include"):
-                self._include(file, rest, depth)
+                self._include(file, rest, (*within, file.path))
             elif keyword == "text":
                 _skip_text(lines)
             else:
@@ -139,13 +139,13 @@ class _Parser:
         ]
         return Config(path, tuple(stanzas), tuple((stanza, why) for stanza, why in wanted if stanza is not None))
 
-    def _include(self, file: IsoFile, rest: str, depth: int) -> None:
+    def _include(self, file: IsoFile, rest: str, within: tuple[str, ...]) -> None:
         # ISOLINUX takes names from the first file's folder; some ISOs are written for the including file's.
         folders = (self._folder, file.path.rpartition("/")[0], "")
         name = rest.split()[0] if rest else ""
         found = find_named(self._volume, name, folders)
-        if found is not None and depth < _MAX_DEPTH and self._files < _MAX_FILES:
-            self.read(found, depth=depth + 1)
+        if found is not None and found.path not in within and self._files < _MAX_FILES:
+            self.read(found, within=within)
 
     def _take(self, keyword: str, rest: str, folder: str) -> None:
         if keyword == "label":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from failback.image.arguments import client_arguments
 from failback.image.client import CLOUDS
 from failback.image.judgement import faults, warnings
-from failback.image.layout import disk_size, places
+from failback.image.layout import ISO_NAME, disk_size, places
 from failback.model.image import (
     BootFacts,
     BuildFacts,
@@ -99,7 +99,9 @@ def _build(client: ClientIso, iso_size: int) -> BuildFacts:
     return BuildFacts(
         refusals=tuple(str(fault) for fault in found),
         warnings=tuple(warnings(client, clouds=CLOUDS)),
-        arguments=client_arguments(client.bootable.entry.arguments, to_ram=False, selinux=client.root.has_selinux),
+        arguments=client_arguments(
+            client.bootable.entry.arguments, iso_partition=ISO_NAME, to_ram=False, selinux=client.root.has_selinux
+        ),
         disk_size=disk_size(iso_size),
         partitions=tuple(
             PartitionFacts(number=number, name=place.name, offset=place.offset, size=place.size)

@@ -24,7 +24,7 @@ class TreeEntry:
 
 
 class FileTree(Protocol):
-    """Paths are absolute within the tree ("/usr/bin/sh"); symbolic links are followed inside the tree, never outside."""
+    """Paths are absolute within the tree ("/usr/bin/sh"); links are followed inside the tree, never outside."""
 
     def find(self, path: str) -> TreeEntry | None:
         """The entry that `path` leads to, links followed; None where there is none or the links go in circles."""

@@ -27,11 +27,9 @@ def new_file(path: Path, *, inputs: Sequence[Path], needed: int) -> Iterator[int
     """
     _check(path, inputs, needed)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Whatever ends the block, a signal right after the file came into being included, the partial file goes.
     try:
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise _refused(path, error.strerror or "can't be written") from error
-    try:
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
             yield descriptor
             os.fsync(descriptor)

@@ -190,9 +190,15 @@ class Machine:
         return "\n".join(parts)
 
 
-def boot_until(spec: MachineSpec, pattern: str, timeout: float) -> BootResult:
+def boot_until(
+    spec: MachineSpec,
+    pattern: str,
+    timeout: float,
+    *,
+    compose: Callable[[MachineSpec, Path], list[str]] = compose_command,
+) -> BootResult:
     """Start a machine, wait for a line of its serial console, stop it; MachineError has the console's last lines."""
-    with Machine(spec) as machine:
+    with Machine(spec, compose=compose) as machine:
         started = time.monotonic()
         line = machine.wait_for(pattern, timeout)
         seconds = time.monotonic() - started

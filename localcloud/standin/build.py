@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,13 +12,15 @@ from localcloud.packages import explain_missing, missing
 from localcloud.standin.apt import read_kernel
 from localcloud.standin.disc import fill_disc, write_disc
 from localcloud.standin.programs import running_as_root
-from localcloud.standin.recipe import SIZES, Size, recipe_key
+from localcloud.standin.recipe import SIZES, recipe_key
 from localcloud.standin.root_image import compose_root, squash
 from localcloud.standin.root_tar import build_root_tar, root_tar_key
 from localcloud.standin.tools import list_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from localcloud.standin.recipe import Size
 
 SizeName = Literal["small", "real"]
 ISO_NAME = "drs-failback-standin.iso"
@@ -33,9 +36,17 @@ def build_standin(out: Path, *, size: SizeName = "small", progress: Callable[[st
     The first build takes about a minute and a half, one with changed scripts some seconds, an unchanged one nothing.
     Raises StandinError, with every missing package in one message.
     """
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "lock").open("w") as lock:
+        # Two that start at once: the second waits, and finds what the first has made.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build_unless_current(out, SIZES[size], progress)
+
+
+def _build_unless_current(out: Path, size: Size, progress: Callable[[str], None]) -> Path:
     kernel = read_kernel(out / "cache" / "kernel.json")
-    key = recipe_key(root_tar_key(kernel), SIZES[size])
-    iso, stamp = out / size / ISO_NAME, out / size / "key"
+    key = recipe_key(root_tar_key(kernel), size)
+    iso, stamp = out / size.name / ISO_NAME, out / size.name / "key"
     if iso.is_file() and stamp.is_file() and stamp.read_text() == key:
         return iso
     check_packages()
@@ -43,7 +54,7 @@ def build_standin(out: Path, *, size: SizeName = "small", progress: Callable[[st
     iso.parent.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="work-", dir=iso.parent) as work:
-        _make_iso(Path(work), root_tar, SIZES[size], iso, progress)
+        _make_iso(Path(work), root_tar, size, iso, progress)
     (iso.parent / "tools.txt").write_text(list_tools())
     stamp.write_text(key)
     return iso

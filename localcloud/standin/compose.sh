@@ -5,6 +5,8 @@
 # usage: compose.sh BYTES UUID     results: rootfs.img vmlinuz initrd.img
 set -eu
 umask 022
+# Parts of the tree may belong to users whom only this namespace knows: nobody else could remove them.
+trap 'rm -rf tree' EXIT
 size=$1 uuid=$2
 
 zstd --quiet --decompress < root.tar.zst |

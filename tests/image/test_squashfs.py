@@ -125,7 +125,7 @@ def test_extremes_in_the_super_block(plain: bytes, packed: bytes, field: tuple[i
             survive(patched(image, at, min(value, top).to_bytes(width, "little")))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     place=st.integers(0, 1 << 30),
     value=st.sampled_from((0, 1, 0x7F, 0x80, 0xFE, 0xFF)),

@@ -125,7 +125,7 @@ def reference_follow(root: Path, path: str) -> Path | None:
                 return None
             if step.is_symlink():
                 links += 1
-                target = str(step.readlink())
+                target = os.readlink(step)  # noqa: PTH115 -- pathlib drops the "/." of "file/."
                 if links > 40:
                     return None
                 pending.extendleft(reversed(target.split("/")))
@@ -203,7 +203,7 @@ def mke2fs(directory: Path, image: Path, options: list[str], *, size: str = "8M"
     subprocess.run(["mke2fs", "-q", *options, "-d", directory, image, size], check=True, capture_output=True)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), options=st.sampled_from(SQUASHFS_OPTIONS))
 def test_squashfs_holds_what_was_put_in(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, options: list[str]
@@ -217,7 +217,7 @@ def test_squashfs_holds_what_was_put_in(
     shutil.rmtree(folder)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), options=st.sampled_from(EXT_OPTIONS))
 def test_ext_holds_what_was_put_in(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, options: list[str]
@@ -239,7 +239,7 @@ def odd_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     deep.mkdir(parents=True)
     (deep / "end").write_text("bottom")
     (root / "many").mkdir()
-    for number in range(3000):
+    for number in range(1500):
         (root / "many" / f"file with number {number:05}").write_text(str(number))
     (root / ("n" * 255)).write_text("long name")
     (root / "fast").symlink_to("m" * 59)
@@ -276,11 +276,11 @@ def test_odd_trees(odd_tree: Path, tmp_path: Path, options: list[str] | None) ->
     if options is None:
         mksquashfs(odd_tree, image, ["-comp", "gzip", "-b", "4096"])
     else:
-        mke2fs(odd_tree, image, [*options, "-N", "5000"], size="40M")
+        mke2fs(odd_tree, image, [*options, "-N", "2000"], size="40M")
     with FileSource(image) as source:
         tree: FileTree = Squashfs(source) if options is None else Ext4(source)
-        assert [entry.path for entry in tree.list("/up")] == [f"/many/file with number {n:05}" for n in range(3000)]
-        compare_content(tree, "/many/file with number 02999", b"2999")
+        assert [entry.path for entry in tree.list("/up")] == [f"/many/file with number {n:05}" for n in range(1500)]
+        compare_content(tree, "/many/file with number 01499", b"1499")
         compare_content(tree, "/slow", b"bottom")
         compare_content(tree, "/large", (odd_tree / "large").read_bytes())
         compare_content(tree, "/" + "n" * 255, b"long name")

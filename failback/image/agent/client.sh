@@ -62,7 +62,7 @@ warn_root_full() {
     mark warning "the live root file system is $used % full; a full one stops the client with write errors"
 }
 
-# A mark when the client says something new, and from time to time when it doesn't.
+# A mark when the client first says something, when it says something new, and from time to time when it doesn't.
 mark_progress() {
     read_clock
     line=$(last_line)
@@ -79,13 +79,15 @@ watch_client() {
     ROOT_WARNED=''
     MARKED_LINE=''
     read_clock
-    MARKED=$((NOW - HEARTBEAT))
+    MARKED=$((NOW - MARK_INTERVAL))
     while [ ! -e "$WORK/client/status" ] && [ ! -e "$WORK/client/restart" ] && kill -0 "$CLIENT_PID" 2>/dev/null; do
         mark_progress
         bound_log
         warn_root_full
         pause "$POLL"
     done
+    # What a client said that was quicker than the first look.
+    [ -n "$MARKED_LINE" ] || mark_progress
     # After asking for the restart the script has a last line or two to run.
     read_clock
     last_moment=$((NOW + GRACE))
@@ -97,7 +99,8 @@ watch_client() {
     [ ! -e "$WORK/client/status" ] || read -r STATUS <"$WORK/client/status"
 }
 
-# The program's failure may be hidden by the script's own status 0; it then points to its log file.
+# The program's failure may be hidden by the script's own status 0; it then points to its log file. That success always
+# asks for a restart is unconfirmed, so status 0 without one counts too.
 judge_client() {
     if [ -e "$WORK/client/restart" ]; then
         finish "the client asked for its restart"

@@ -2,6 +2,8 @@
 # From the settings' mappings to DEVICE_MAPPING: every recovery device to exactly one local disk, or refused.
 
 # resolve_mappings: reads disks, names and mappings; writes DEVICE_MAPPING and returns 0, or writes the faults and returns 1.
+# A name with a colon (Windows: "c:0") can't be told from a separator, so the list form is used; that the client takes it
+# from its start script is unconfirmed.
 # A link's name must end in the wanted name behind a boundary: "disk-1" isn't "google-my-disk-1".
 resolve_mappings() {
     { list_disks; list_disk_names; sed -n 's/^mapping=/mapping /p' "$SETTINGS"; } | awk '

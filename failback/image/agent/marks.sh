@@ -35,7 +35,8 @@ one_line() {
 mark() {
     mark_line=$(printf '%s\n' "FAILBACK-AGENT $*" | one_line)
     mark_level=7 # debug: in the kernel's log, not a second time on the console
-    { printf '%s\n' "$mark_line" >>"$SERIAL"; } 2>/dev/null || mark_level=4
+    # Where there is no such device, writing would make a file of that name in memory.
+    { [ -e "$SERIAL" ] && printf '%s\n' "$mark_line" >>"$SERIAL"; } 2>/dev/null || mark_level=4
     if [ -w "$SYSROOT/dev/kmsg" ]; then
         # A record of the kernel's log takes 976 bytes with its prefix.
         { printf '<%s>%.900s\n' "$mark_level" "$mark_line" >"$SYSROOT/dev/kmsg"; } 2>/dev/null

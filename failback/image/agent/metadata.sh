@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# The cloud's metadata service: which cloud this is, and what the machine was told there.
+# The cloud's metadata service: which cloud this is, and what the machine was told there. The exact paths of Azure's user
+# data and of Google's identity are unconfirmed.
 
 # Bytes of an answer: Google allows 256 KiB in one value, Azure 64 KiB.
 ANSWER_LIMIT=262144

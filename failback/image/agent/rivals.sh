@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # Exactly one client: its start script is guarded, and a process that runs one already is found.
+# How the ISO starts its script, and under which names its processes run, is unconfirmed.
 
 # Checks, a pause apart, through which another process must look like a client: the guard does so for an instant.
 SIGHTINGS=3

@@ -140,7 +140,13 @@ def state_of(machine: Machine) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "vendor"), [("azure", "Microsoft Corporation"), ("google", "Google"), ("azure", "QEMU"), ("google", "")]
+    ("name", "vendor", "shell"),
+    [
+        ("azure", "Microsoft Corporation", "dash"),
+        ("azure", "QEMU", "bash"),
+        ("google", "Google", "bash"),
+        ("google", "", "dash"),
+    ],
 )
 def test_whole_way_with_a_role(
     build: Callable[..., Machine], build_cloud: Callable[[str], Cloud], shell: str, name: str, vendor: str
@@ -223,11 +229,11 @@ def test_secret_in_the_clients_output_is_masked(build: Callable[..., Machine], c
 
 
 def test_keys_are_asked_for_and_taken_when_they_come(
-    build: Callable[..., Machine], build_cloud: Callable[[str], Cloud], shell: str
+    build: Callable[..., Machine], build_cloud: Callable[[str], Cloud]
 ) -> None:
     cloud = build_cloud("google")
     cloud.set_keys()
-    machine = build(shell=shell)
+    machine = build()
     machine.start_agent(cloud.url)
     assert machine.wait_for("credentials-wanted", count=2) == "credentials-wanted run-1 server-1"
     cloud.set_text("version=1\nhalf a text")
@@ -384,9 +390,9 @@ def test_disk_that_appears_late(build: Callable[..., Machine], cloud: Cloud) -> 
     assert "mapping /dev/xvda=/dev/sdz" in machine.wait_off()
 
 
-def test_second_boot_after_completion_powers_off(build: Callable[..., Machine], cloud: Cloud, shell: str) -> None:
+def test_second_boot_after_completion_powers_off(build: Callable[..., Machine], cloud: Cloud) -> None:
     cloud.set_keys(**KEYS)
-    machine = build(shell=shell)
+    machine = build()
     (machine.system.root / "dev/sda4").write_bytes(COMPLETED.ljust(512, b"\0"))
     machine.start_agent(cloud.url)
     machine.wait_off()
@@ -439,9 +445,9 @@ def test_anyone_else_still_gets_the_real_shutdown(build: Callable[..., Machine],
     assert (machine.record / "eject").read_text() == "ejected\n"
 
 
-def test_client_that_fails(build: Callable[..., Machine], cloud: Cloud, shell: str) -> None:
+def test_client_that_fails(build: Callable[..., Machine], cloud: Cloud) -> None:
     cloud.set_keys(**KEYS)
-    machine = build(CLIENT + "echo 'Could not associate failback client'\nexit 1\n", shell=shell)
+    machine = build(CLIENT + "echo 'Could not associate failback client'\nexit 1\n")
     agent = machine.start_agent(cloud.url)
     assert machine.wait_for("failed", count=3) == (
         "failed client exit=1 last line: Could not associate failback client"
@@ -487,9 +493,9 @@ def test_output_stays_bounded(build: Callable[..., Machine], cloud: Cloud) -> No
     assert log.with_suffix(".old").stat().st_size <= 1 << 19
 
 
-def test_only_one_client_whoever_starts_it(build: Callable[..., Machine], cloud: Cloud, shell: str) -> None:
+def test_only_one_client_whoever_starts_it(build: Callable[..., Machine], cloud: Cloud) -> None:
     cloud.set_keys(**KEYS)
-    machine = build(shell=shell)
+    machine = build()
     (machine.record / "hold").touch()
     launched = [
         subprocess.Popen([*machine.shell, str(machine.start)], stdout=subprocess.DEVNULL, start_new_session=True)

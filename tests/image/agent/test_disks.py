@@ -54,8 +54,8 @@ class Resolver:
 
 
 @pytest.fixture
-def resolver(build_machine: Callable[..., Machine], shell: str, tmp_path: Path) -> Resolver:
-    return Resolver(build_machine(shell, "#!/bin/sh\n"), tmp_path)
+def resolver(build_machine: Callable[..., Machine], tmp_path: Path) -> Resolver:
+    return Resolver(build_machine("bash", "#!/bin/sh\n"), tmp_path)
 
 
 @pytest.fixture

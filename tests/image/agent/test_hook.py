@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -194,6 +195,8 @@ def test_every_script_is_read_by_each_shell(agent_folder: Path, shell: str) -> N
         subprocess.run([shell, *options, "-n", str(script)], check=True)
 
 
-def test_tools_are_sorted_and_of_the_agreed_set() -> None:
+def test_every_listed_tool_is_used(agent_folder: Path) -> None:
     names = tool_names()
     assert list(names) == sorted(set(names))
+    words = set(re.findall(r"[a-z0-9]+", "\n".join(path.read_text() for path in agent_folder.glob("*.sh"))))
+    assert not [name for name in names if name not in words]

@@ -1,0 +1,75 @@
+"""Client images boot in QEMU, and the agent inside reaches the client's start with real settings and credentials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localcloud.client_boot import MARK, ROLE, BootedClient, ClientBoot, boot_client
+from localcloud.standin.variant import variant_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from failback.model.image import BuiltImage, ImageFormat
+    from localcloud.machines.spec import Bus, Firmware
+
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(600)]
+
+# The modules without which the live system finds neither its disk nor its root file system.
+DROPPED = ("squashfs", "virtio_scsi", "hv_storvsc", "sd_mod", "scsi_mod", "isofs")
+
+
+def check(booted: BootedClient, home: str) -> None:
+    """The agent went all the way, in order, and once."""
+    states = [mark.split(" ", 1)[0] for _, mark in booted.marks]
+    assert states == ["started", "settings", "credentials", "mapping", "client-start", "client-running"]
+    said = {mark.split(" ", 1)[0]: mark for _, mark in booted.marks}
+    assert f" {home} " in said["settings"]
+    assert "stand-in" in said["client-running"]
+    assert booted.log.count(f"{MARK} client-start") == 1
+    (session,) = booted.sessions
+    assert session.role_arn == ROLE
+    assert session.secret_key not in booted.log
+    assert session.session_token not in booted.log
+
+
+def test_bios_from_a_vhd_with_azures_metadata(
+    standin_iso: Path, make_image: Callable[[Path, ImageFormat], BuiltImage]
+) -> None:
+    built = make_image(standin_iso, "vhd")
+    booted = boot_client(ClientBoot(image=Path(built.output), format="vpc", firmware="bios", home="azure"))
+    check(booted, "azure")
+    assert any("userData" in request for request in booted.metadata_requests)
+
+
+def test_uefi_with_googles_metadata_and_drivers_from_the_root(
+    tmp_path: Path, standin_iso: Path, make_image: Callable[[Path, ImageFormat], BuiltImage]
+) -> None:
+    """The initrd lacks what it needs to find the disk: the image brings that along from the ISO's root."""
+    poor = variant_iso(standin_iso, tmp_path / "poor.iso", drop_modules=DROPPED, initrd_compression="xz")
+    built = make_image(poor, "raw")
+    names = {path.rpartition("/")[2].partition(".")[0] for path in built.injected}
+    assert set(DROPPED) <= names
+    booted = boot_client(ClientBoot(image=Path(built.output), format="raw", firmware="uefi", home="google"))
+    check(booted, "google")
+    assert any("failback-settings" in request for request in booted.metadata_requests)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("bus", ["virtio-scsi", "nvme", "ide"])
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_every_firmware_and_bus(
+    standin_iso: Path, make_image: Callable[[Path, ImageFormat], BuiltImage], firmware: Firmware, bus: Bus
+) -> None:
+    built = make_image(standin_iso, "raw")
+    check(boot_client(ClientBoot(image=Path(built.output), format="raw", firmware=firmware, bus=bus)), "azure")
+
+
+@pytest.mark.matrix
+def test_a_vhd_as_an_ide_disk(standin_iso: Path, make_image: Callable[[Path, ImageFormat], BuiltImage]) -> None:
+    """As Azure's first generation attaches it."""
+    built = make_image(standin_iso, "vhd")
+    check(boot_client(ClientBoot(image=Path(built.output), format="vpc", bus="ide")), "azure")
