@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 if TYPE_CHECKING:
     from localcloud.client_boot import BootedClient
@@ -62,12 +60,15 @@ def boot(
         until=until,
         timeout=timeout,
     )
-    show_marks(Console(), boot_client(request, on_line=typer.echo))
+    show_marks(boot_client(request, on_line=typer.echo))
 
 
-def show_marks(console: Console, booted: BootedClient) -> None:
+def show_marks(booted: BootedClient) -> None:
     """When the agent reached which state, counted from the machine's start."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("seconds", "agent", title="The agent's marks", title_justify="left")
     for seconds, mark in booted.marks:
         table.add_row(f"{seconds:.1f}", mark)
-    console.print(table)
+    Console().print(table)

@@ -1,4 +1,7 @@
-"""`failback image`: look into a client ISO, make a bootable disk of it, boot that."""
+"""`failback image`: look into a client ISO, make a bootable disk of it, boot that.
+
+What only draws tables is imported where it's used: it takes longer to load than a small image to be written.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from assets.grub_images import build_grub
 from cli.boot import boot
 from cli.progress import bars
 from cli.settings import read_settings
-from cli.tables import show_built, show_report
 from failback.image.build import build_image
 from failback.image.client import CLOUDS, read_client
 from failback.image.compose import BuildOptions
 from failback.image.grub import GrubImages, load_grub
-from failback.image.report import report
 from failback.image.source import FileSource
 
 if TYPE_CHECKING:
@@ -53,12 +53,16 @@ GrubOption = Annotated[Path | None, typer.Option("--grub", help="Folder with GRU
 @app.command()
 def inspect(iso: IsoArgument, *, json: JsonOption = False) -> None:
     """Show what the ISO holds, which drivers it has for each cloud, and what a build would do."""
+    from failback.image.report import report
+
     with FileSource(iso) as source:
         found = report(read_client(source), iso_size=source.size)
     if json:
         typer.echo(found.model_dump_json(indent=2))
     else:
-        show_report(Console(), found)
+        from cli.tables import show_report
+
+        show_report(found)
 
 
 @app.command()
@@ -80,8 +84,7 @@ def build(
     """Make a disk that boots the client in Azure, Google Cloud and EC2, and check it."""
     clouds: tuple[Cloud, ...] = tuple(each.value for each in cloud) if cloud else DEFAULT_CLOUDS[image_format]
     options = BuildOptions(clouds=clouds, to_ram=to_ram, client_start=client_start)
-    console = Console(stderr=True)
-    with bars(console) as progress:
+    with bars() as progress:
         built = build_image(
             iso,
             output,
@@ -94,7 +97,9 @@ def build(
     if json:
         typer.echo(built.model_dump_json(indent=2))
     else:
-        show_built(Console(), built)
+        from cli.tables import show_built
+
+        show_built(built)
 
 
 def grub_images(directory: Path | None) -> GrubImages:

@@ -7,7 +7,6 @@ import sys
 from typing import NoReturn
 
 import typer
-from rich.console import Console
 
 from cli import image
 from failback.errors import FailbackError
@@ -32,17 +31,14 @@ def run() -> None:
     try:
         app()
     except FailbackError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        typer.secho("error: ", err=True, fg=typer.colors.RED, bold=True, nl=False)
+        typer.echo(str(error), err=True)
         sys.exit(1)
 
 
 def _end(number: int, _frame: object) -> NoReturn:
     """Leave as after Ctrl-C: blocks are unwound, so that no half-written file stays behind."""
     sys.exit(128 + number)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
 
 
 if __name__ == "__main__":

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from rich.console import Console
 
     from failback.model.image import BuiltImage, DriverFacts, ImageReport
 
 MIB = 1024 * 1024
 
 
-def show_report(console: Console, report: ImageReport) -> None:
+def show_report(report: ImageReport) -> None:
     """The inspection: facts, drivers per cloud, what a build would do."""
+    console = Console()
     console.print(_facts("Client ISO", _iso_rows(report)))
     console.print(_drivers(report.drivers))
     console.print(_facts("What a build would do", _build_rows(report)))
 
 
-def show_built(console: Console, built: BuiltImage) -> None:
+def show_built(built: BuiltImage) -> None:
     """A build's result, with its warnings."""
     rows = [
         ("Image", f"{built.output} ({built.format})"),
@@ -32,12 +32,11 @@ def show_built(console: Console, built: BuiltImage) -> None:
         ("Kernel", built.kernel_version),
         ("GRUB", built.grub_version),
         *(("Driver added", path) for path in built.injected),
-        ("Read and planned", f"{built.plan_seconds:.2f} s"),
-        ("Written", f"{built.write_seconds:.2f} s, {_rate(built.data_bytes, built.write_seconds)}"),
+        ("Planned and written", f"{built.build_seconds:.2f} s, {_rate(built.data_bytes, built.build_seconds)}"),
         ("Read back and checked", f"{built.check_seconds:.2f} s"),
         *(("Note", warning) for warning in built.warnings),
     ]
-    console.print(_facts("Client image", rows))
+    Console().print(_facts("Client image", rows))
 
 
 def _iso_rows(report: ImageReport) -> list[tuple[str, str]]:

@@ -42,7 +42,8 @@ class Ledger:
         self.rows.append((what, seconds, result))
 
     def table(self) -> Table:
-        table = Table("step", "seconds", "result", title="drs-failback demo", title_justify="left")
+        table = Table("step", "seconds", title="drs-failback demo", title_justify="left")
+        table.add_column("result", overflow="fold")
         for what, seconds, result in self.rows:
             table.add_row(what, f"{seconds:.2f}", result)
         return table
@@ -97,8 +98,7 @@ def _build(iso: Path, image_format: ImageFormat, console: Console, ledger: Ledge
         progress=_quiet,
     )
     size = f"{built.output}, {built.disk_size / MIB:,.0f} MiB, {built.data_bytes / MIB:,.0f} MiB of content"
-    ledger.add(f"read and plan ({image_format})", built.plan_seconds, f"kernel {built.kernel_version}")
-    ledger.add(f"write ({image_format})", built.write_seconds, size)
+    ledger.add(f"plan and write ({image_format})", built.build_seconds, size)
     ledger.add(f"read back and check ({image_format})", built.check_seconds, "as planned")
     console.print(size, markup=False)
     return built

@@ -61,8 +61,6 @@ def warnings(client: ClientIso, *, clouds: Sequence[Cloud]) -> Iterator[str]:
     for cloud in clouds:
         for need in bootable.drivers[cloud].optional:
             yield f"{cloud}: no {need}; choose machines that do without"
-    if not client.root.launchers:
-        yield "how the ISO starts its own script wasn't found; the agent's guard keeps a second client from running"
 
 
 def _driver_faults(bootable: Bootable, clouds: Sequence[Cloud]) -> Iterator[ImageError]:

@@ -84,7 +84,7 @@ def lay_out(*, iso_size: int, iso_head: bytes, grub: GrubImages, files: Mapping[
         *partition_table(partitions, disk_size=size, disk_guid=disk_guid, boot_code=code),
         extent(CORE_OFFSET, core),
         *fat32(system_files, at=SYSTEM_OFFSET, size=SYSTEM_SIZE, label="DRS-BOOT", serial=serial),
-        Extent(offset=ISO_OFFSET, length=iso_size, content=IsoRange(0)),
+        iso_extent(iso_size),
     ]
     return Layout(
         plan=make_plan(size, extents),
@@ -95,6 +95,11 @@ def lay_out(*, iso_size: int, iso_head: bytes, grub: GrubImages, files: Mapping[
         boot_code=code,
         iso_size=iso_size,
     )
+
+
+def iso_extent(iso_size: int) -> Extent:
+    """The whole ISO in its partition: known before anything in the ISO is."""
+    return Extent(offset=ISO_OFFSET, length=iso_size, content=IsoRange(0))
 
 
 def disk_size(iso_size: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from failback.image.arguments import client_arguments
 from failback.image.client import CLOUDS
 from failback.image.judgement import faults, warnings
+from failback.image.launchers import find_launchers
 from failback.image.layout import ISO_NAME, disk_size, places
 from failback.model.image import (
     BootFacts,
@@ -70,6 +71,7 @@ def _initrd(bootable: Bootable) -> InitrdFacts:
 
 def _system(client: ClientIso) -> SystemFacts:
     root, live = client.root, client.live
+    launchers = find_launchers(live.tree, root.client_start) if root.client_start else ()
     return SystemFacts(
         live_path=live.path,
         layout=live.layout,
@@ -78,7 +80,7 @@ def _system(client: ClientIso) -> SystemFacts:
         kernels=root.kernels,
         selinux=root.selinux,
         client_start=root.client_start,
-        launchers=tuple(Launcher(kind=each.kind, path=each.path, detail=each.detail) for each in root.launchers),
+        launchers=tuple(Launcher(kind=each.kind, path=each.path, detail=each.detail) for each in launchers),
     )
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from failback.image.launchers import Launcher, find_launchers
 from failback.image.text_files import active_lines, matching, read_text, shown
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ class RootFacts:
     selinux: SelinuxMode
     systemd: str
     client_start: str
-    launchers: tuple[Launcher, ...]
 
     @property
     def has_selinux(self) -> bool:
@@ -52,7 +50,6 @@ class RootFacts:
 def read_root(tree: FileTree) -> RootFacts:
     """Read all of it; raises DataCorrupt where the file system is damaged."""
     release = _os_release(tree)
-    start = find_client_start(tree)
     return RootFacts(
         os_name=release.get("PRETTY_NAME", ""),
         os_id=release.get("ID", ""),
@@ -60,8 +57,7 @@ def read_root(tree: FileTree) -> RootFacts:
         kernels=_kernels(tree),
         selinux=_selinux(tree),
         systemd=_systemd(tree),
-        client_start=start,
-        launchers=find_launchers(tree, start) if start else (),
+        client_start=find_client_start(tree),
     )
 
 

@@ -10,7 +10,7 @@ from failback.image.fat_read import read_fat
 from failback.image.gpt import BOOT_CODE_SIZE, read_partitions
 from failback.image.grub import block_list, boot_target
 from failback.image.layout import CORE_PARTITION, ISO_PARTITION, SYSTEM_PARTITION
-from failback.image.plan import MIB, SECTOR
+from failback.image.plan import CHUNK, SECTOR
 from failback.image.source import SourceSlice
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def _check_system_files(layout: Layout, disk: ByteSource) -> None:
 
 def _check_iso(layout: Layout, disk: ByteSource, iso: ByteSource, progress: Callable[[int], None]) -> None:
     partition = layout.partitions[ISO_PARTITION - 1]
-    for offset in range(0, layout.iso_size, MIB):
-        length = min(MIB, layout.iso_size - offset)
+    for offset in range(0, layout.iso_size, CHUNK):
+        length = min(CHUNK, layout.iso_size - offset)
         if disk.read(partition.offset + offset, length) != iso.read(offset, length):
             _fail(f"the ISO's copy differs from the ISO in the {length} bytes from {offset}")
         progress(length)

@@ -117,6 +117,5 @@ class BuiltImage(Facts):
     grub_version: str
     injected: tuple[str, ...]
     warnings: tuple[str, ...]
-    plan_seconds: float
-    write_seconds: float
+    build_seconds: float
     check_seconds: float

@@ -3,54 +3,77 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from failback.image.plan import MIB, IsoRange
+from failback.image.plan import CHUNK, MIB, IsoRange
 from failback.image.source import OpenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from failback.image.plan import DiskPlan, Extent
     from failback.image.source import ByteSource
 
-# One copy inside the kernel: large enough to be quick, small enough that progress moves.
-KERNEL_COPY = 32 * MIB
+# One copy inside the kernel: large enough to be quick, small enough that progress moves and a stop is soon noticed.
+KERNEL_COPY = 16 * MIB
 
 
 def write_raw(plan: DiskPlan, iso: ByteSource, descriptor: int, *, progress: Callable[[int], None]) -> None:
-    """Write `plan` to an empty file; `progress` is told the bytes written since it was last called."""
+    """Write `plan` to a file that is empty elsewhere; `progress` is told the bytes written since it was last called."""
     os.ftruncate(descriptor, plan.size)
     for part in plan.extents:
-        if isinstance(part.content, IsoRange) and isinstance(iso, OpenFile):
-            _copy_in_kernel(iso, part.content.offset, descriptor, part, progress)
-        else:
-            _copy(part, iso, descriptor, progress)
+        _write(part, iso, descriptor, progress, _never)
 
 
-def _copy(part: Extent, iso: ByteSource, descriptor: int, progress: Callable[[int], None]) -> None:
-    for start in range(0, part.length, MIB):
-        data = part.read(iso, start, min(MIB, part.length - start))
-        write_all(descriptor, data, part.offset + start)
-        progress(len(data))
+@contextmanager
+def write_ahead(part: Extent, iso: ByteSource, descriptor: int, *, progress: Callable[[int], None]) -> Iterator[None]:
+    """Write one extent while the block runs; the block's end waits for it, a block that fails stops it.
 
-
-def _copy_in_kernel(iso: OpenFile, source: int, descriptor: int, part: Extent, progress: Callable[[int], None]) -> None:
-    """File to file without a detour through this process, where the two file systems can do that."""
-    done = 0
-    while done < part.length:
-        size = min(KERNEL_COPY, part.length - done)
+    Most of an image is the ISO, which is known before anything in it was looked at.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(_write, part, iso, descriptor, progress, stop.is_set)
         try:
-            copied = os.copy_file_range(iso.fileno(), descriptor, size, source + done, part.offset + done)
-        except OSError:
-            # Not every pair of file systems offers it (EXDEV, EINVAL, EOPNOTSUPP ...); a real fault shows again below.
-            copied = 0
+            yield
+            writing.result()
+        finally:
+            stop.set()
+
+
+def _never() -> bool:
+    return False
+
+
+def _write(
+    part: Extent, iso: ByteSource, descriptor: int, progress: Callable[[int], None], stopped: Callable[[], bool]
+) -> None:
+    done = 0
+    while done < part.length and not stopped():
+        size = min(KERNEL_COPY, part.length - done)
+        copied = _copy_in_kernel(part, iso, descriptor, done, size)
         if not copied:
-            data = iso.read(source + done, min(size, MIB))
+            data = part.read(iso, done, min(size, CHUNK))
             write_all(descriptor, data, part.offset + done)
             copied = len(data)
+        # Starts writing to the medium now, which then goes on beside the copying; only what's clean is dropped.
+        os.posix_fadvise(descriptor, part.offset + done, copied, os.POSIX_FADV_DONTNEED)
         progress(copied)
         done += copied
+
+
+def _copy_in_kernel(part: Extent, iso: ByteSource, descriptor: int, start: int, size: int) -> int:
+    """File to file without a detour through this process; 0 where the two file systems can't do that."""
+    if not isinstance(part.content, IsoRange) or not isinstance(iso, OpenFile):
+        return 0
+    try:
+        return os.copy_file_range(iso.fileno(), descriptor, size, part.content.offset + start, part.offset + start)
+    except OSError:
+        # Not every pair of file systems offers it (EXDEV, EINVAL, EOPNOTSUPP ...); a real fault shows again in a write.
+        return 0
 
 
 def write_all(descriptor: int, data: bytes, offset: int) -> None:

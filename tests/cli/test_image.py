@@ -76,7 +76,7 @@ def test_build_says_what_came_of_it(tmp_path: Path, whole_iso: Path, grub_folder
     words = ("--format", "raw", "-o", tmp_path / "c.raw", "--cloud", "google", "--cloud", "aws", "--grub", grub_folder)
     done = failback("image", "build", whole_iso, *words, env={"COLUMNS": "200"})
     assert done.returncode == 0, done.stderr
-    for word in ("google, aws", "Written", "Read back and checked", str(tmp_path / "c.raw")):
+    for word in ("google, aws", "Planned and written", "Read back and checked", str(tmp_path / "c.raw")):
         assert word in done.stdout
 
 

@@ -51,12 +51,12 @@ def test_our_files_belong_to_root_and_the_user_whoever_builds(tmp_path: Path) ->
 
 
 def test_the_filler_is_always_the_same_and_never_sparse(tmp_path: Path) -> None:
-    write_filler(tmp_path / "a", 5 * PAGE - 1)
-    write_filler(tmp_path / "b", 5 * PAGE - 1)
-    data = (tmp_path / "a" / "000").read_bytes()
-    assert data == (tmp_path / "b" / "000").read_bytes()
-    assert len(data) == 5 * PAGE
-    assert len({data[place : place + PAGE] for place in range(0, len(data), PAGE)}) == 5
+    for name in ("a", "b"):
+        write_filler(tmp_path / name, 120 * PAGE - 1)
+    data = b"".join(path.read_bytes() for path in sorted((tmp_path / "a").rglob("0*/0*")))
+    assert data == b"".join(path.read_bytes() for path in sorted((tmp_path / "b").rglob("0*/0*")))
+    assert len(data) == 120 * PAGE
+    assert len({data[place : place + PAGE] for place in range(0, len(data), PAGE)}) == 120
     write_filler(tmp_path / "none", 0)
     assert not (tmp_path / "none").exists()
 
