@@ -158,21 +158,27 @@ def test_drivers_are_loaded_in_order_and_known_ones_tolerated(
         case $1 in
             *-known.ko) echo "insmod: ERROR: could not insert module $1: File exists" >&2; exit 1 ;;
             *-broken.ko) echo "insmod: ERROR: could not insert module $1: Invalid module format" >&2; exit 1 ;;
+            *-needy.ko) echo "insmod: ERROR: could not insert module $1: Unknown symbol in module" >&2; exit 1 ;;
+            *-hv_vmbus.ko) echo "insmod: ERROR: could not insert module $1: No such device" >&2; exit 1 ;;
+            *-hv_storvsc.ko) echo "insmod: ERROR: could not insert module $1: Unknown symbol in module" >&2; exit 1 ;;
         esac
         """,
     )
     (machine.initrd / "dev").mkdir(parents=True)
     (machine.initrd / "dev/kmsg").touch()
-    members = members_by_name(drivers=[(f"{name}.ko", ELF) for name in ("scsi_mod", "known", "broken", "sd_mod")])
+    names = ("scsi_mod", "known", "broken", "needy", "hv_vmbus", "hv_storvsc", "sd_mod")
+    members = members_by_name(drivers=[(f"{name}.ko", ELF) for name in names])
     for name in ("drs-failback/modules/list", "usr/lib/dracut/hooks/pre-udev/10-drs-failback.sh"):
         path = machine.initrd / name
         path.parent.mkdir(parents=True)
         path.write_bytes(members[name][1])
     machine.source(machine.initrd / "usr/lib/dracut/hooks/pre-udev/10-drs-failback.sh")
-    assert loaded.read_text().split() == ["01-scsi_mod.ko", "02-known.ko", "03-broken.ko", "04-sd_mod.ko"]
+    assert loaded.read_text().split() == [f"{number:02}-{name}.ko" for number, name in enumerate(names, 1)]
     said = (machine.initrd / "dev/kmsg").read_text()
     assert "Invalid module format" in said
-    assert "known" not in said
+    assert "-needy.ko: insmod: ERROR" in said
+    # Another cloud's drivers are no reason to worry.
+    assert not any(name in said for name in ("-known.ko", "hv_"))
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck isn't installed")
