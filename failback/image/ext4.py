@@ -21,7 +21,6 @@ from failback.image.filesystem import (
     check_range,
     decode_name,
 )
-from failback.image.tree import TreeEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,19 +62,7 @@ class Ext4(NodeTree[Inode]):
         self._super = read_super_block(source)
         self._blocks: Recent[int, bytes] = Recent(_BLOCKS_KEPT)
         self._directories: Recent[Inode, dict[str, int]] = Recent(DIRECTORIES_KEPT)
-        self._root_inode = self._inode(_ROOT_INODE)
-        if self._root_inode.kind != "directory":
-            message = "ext4: its root is no directory; the file system is damaged"
-            raise DataCorrupt(message)
-
-    def _root(self) -> Inode:
-        return self._root_inode
-
-    def _kind(self, node: Inode) -> EntryKind:
-        return node.kind
-
-    def _entry(self, path: str, node: Inode) -> TreeEntry:
-        return TreeEntry(path, node.kind, node.size if node.kind == "file" else 0, node.mode)
+        super().__init__(self._inode(_ROOT_INODE), "ext4")
 
     def _names(self, directory: Inode) -> dict[str, int]:
         return self._directories.get(directory, self._read_directory)

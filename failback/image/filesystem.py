@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from failback.errors import DataCorrupt, IsoTruncated
+from failback.image.tree import TreeEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from failback.image.source import ByteSource
-    from failback.image.tree import EntryKind, TreeEntry
+    from failback.image.tree import EntryKind
 
-Node = TypeVar("Node")
+
+class Inode(Protocol):
+    """What every file system's nodes tell of themselves; `size` in bytes, `mode` as stat(2) gives it."""
+
+    @property
+    def kind(self) -> EntryKind: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def mode(self) -> int: ...
+
+
+Node = TypeVar("Node", bound=Inode)
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -32,7 +45,13 @@ DIRECTORIES_KEPT = 8
 
 
 class NodeTree(ABC, Generic[Node]):
-    """A FileTree over whatever a file system calls its nodes (inodes, mostly)."""
+    """A FileTree over a file system's inodes; `what` names the file system in errors."""
+
+    def __init__(self, root: Node, what: str) -> None:
+        if root.kind != "directory":
+            message = f"{what}: its root is no directory; the image is damaged"
+            raise DataCorrupt(message)
+        self._root = root
 
     def find(self, path: str) -> TreeEntry | None:
         """The entry that `path` leads to, named by its path without links; None where there is none."""
@@ -42,7 +61,7 @@ class NodeTree(ABC, Generic[Node]):
     def list(self, path: str) -> Iterator[TreeEntry]:
         """The entries of the directory that `path` leads to, links not followed, sorted by name."""
         found = self._follow(path)
-        if found and self._kind(found[1]) == "directory":
+        if found and found[1].kind == "directory":
             for name in sorted(self._names(found[1])):
                 child = self._child(found[1], name)
                 if child is not None:
@@ -51,22 +70,13 @@ class NodeTree(ABC, Generic[Node]):
     def open(self, path: str) -> ByteSource:
         """The file's content; raises DataCorrupt where `path` leads to no file."""
         found = self._follow(path)
-        if not found or self._kind(found[1]) != "file":
+        if not found or found[1].kind != "file":
             message = f"{path}: is no file in this file system; the image isn't what it's taken for"
             raise DataCorrupt(message)
         return self._content(*found)
 
-    @abstractmethod
-    def _root(self) -> Node:
-        """The directory that paths begin at."""
-
-    @abstractmethod
-    def _kind(self, node: Node) -> EntryKind:
-        """What a node is."""
-
-    @abstractmethod
     def _entry(self, path: str, node: Node) -> TreeEntry:
-        """A node as its description; the mode with its file type bits, as stat(2) gives it."""
+        return TreeEntry(path, node.kind, node.size if node.kind == "file" else 0, node.mode)
 
     @abstractmethod
     def _names(self, directory: Node) -> Iterable[str]:
@@ -90,8 +100,8 @@ class NodeTree(ABC, Generic[Node]):
         pending, steps, links = deque(path.split("/")), 0, 0
         while pending:
             name = pending.popleft()
-            here = trail[-1][1] if trail else self._root()
-            if self._kind(here) != "directory":
+            here = trail[-1][1] if trail else self._root
+            if here.kind != "directory":
                 return None
             if name == "..":
                 del trail[-1:]
@@ -100,7 +110,7 @@ class NodeTree(ABC, Generic[Node]):
             node, steps = self._child(here, name), steps + 1
             if node is None or steps > STEP_LIMIT:
                 return None
-            if self._kind(node) != "symlink":
+            if node.kind != "symlink":
                 trail.append((name, node))
                 continue
             target, links = self._link_target(node), links + 1
@@ -108,7 +118,7 @@ class NodeTree(ABC, Generic[Node]):
                 return None
             pending.extendleft(reversed(target.split("/")))
             trail = [] if target.startswith("/") else trail
-        return "/" + "/".join(name for name, _ in trail), trail[-1][1] if trail else self._root()
+        return "/" + "/".join(name for name, _ in trail), trail[-1][1] if trail else self._root
 
 
 def decode_name(name: bytes) -> str:

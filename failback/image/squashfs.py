@@ -11,12 +11,10 @@ from failback.errors import DataCorrupt
 from failback.image.compression import decompress
 from failback.image.filesystem import DIRECTORIES_KEPT, NodeTree, Recent, check_range
 from failback.image.squashfs_tables import NO_FRAGMENT, Cursor, Tables
-from failback.image.tree import TreeEntry
 
 if TYPE_CHECKING:
     from failback.image.source import ByteSource
     from failback.image.squashfs_tables import Inode
-    from failback.image.tree import EntryKind
 
 _BLOCKS_KEPT = 16
 """Unpacked data blocks: 2 MiB at the usual 128 KiB, 16 MiB at the largest block size of 1 MiB."""
@@ -33,19 +31,7 @@ class Squashfs(NodeTree["Inode"]):
         self._tables = Tables(source)
         self._blocks = _Blocks(self._tables)
         self._directories: Recent[Inode, dict[str, int]] = Recent(DIRECTORIES_KEPT)
-        self._root_inode = self._tables.inode(self._tables.super.root)
-        if self._root_inode.kind != "directory":
-            message = "squashfs: its root is no directory; the image is damaged"
-            raise DataCorrupt(message)
-
-    def _root(self) -> Inode:
-        return self._root_inode
-
-    def _kind(self, node: Inode) -> EntryKind:
-        return node.kind
-
-    def _entry(self, path: str, node: Inode) -> TreeEntry:
-        return TreeEntry(path, node.kind, node.size if node.kind == "file" else 0, node.mode)
+        super().__init__(self._tables.inode(self._tables.super.root), "squashfs")
 
     def _names(self, directory: Inode) -> dict[str, int]:
         return self._directories.get(directory, lambda _: dict(self._tables.listing(directory)))

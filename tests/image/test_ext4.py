@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from failback.errors import DataCorrupt, ImageError
 from failback.image.ext4 import Ext4
 from failback.image.source import BytesSource, FileSource
+from tests.hostile import patched, read_everything
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from failback.image.tree import FileTree
 
 SUPER = 1024
 ROOT_INODE = 2
@@ -59,28 +59,9 @@ def image(request: pytest.FixtureRequest, content: Path, tmp_path_factory: pytes
     return make(content, tmp_path_factory.mktemp("image") / "image", "-t", request.param, "-b", "1024", "-N", "64")
 
 
-def read_everything(tree: FileTree, path: str = "/", depth: int = 0) -> int:
-    """How many entries there are; reads some of each file. A hostile tree's circles end at a depth."""
-    count = 0
-    for entry in tree.list(path):
-        count += 1
-        tree.find(entry.path)
-        if entry.kind == "directory" and depth < 5 and count < 100:
-            count += read_everything(tree, entry.path, depth + 1)
-        elif entry.kind == "file":
-            source = tree.open(entry.path)
-            source.read(0, min(source.size, 50_000))
-            source.read(max(0, source.size - 1), min(1, source.size))
-    return count
-
-
 def survive(image: bytes) -> None:
     with suppress(ImageError):
         read_everything(Ext4(BytesSource(image)))
-
-
-def patched(image: bytes, at: int, value: bytes) -> bytes:
-    return image[:at] + value + image[at + len(value) :]
 
 
 def inode_at(image: bytes, number: int) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import lzma
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
@@ -17,10 +18,11 @@ from failback.image.launchers import Launcher, find_launchers
 from failback.image.modules import ModuleTree
 from failback.image.rootfs import find_client_start, missing_tools, read_root
 from failback.image.source import ByteSource, BytesSource
-from failback.image.tree import EntryKind, TreeEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from failback.image.tree import EntryKind
 
 KERNEL = "4.14.336-253.554.amzn2.x86_64"
 START = "/usr/bin/start.sh"
@@ -29,47 +31,54 @@ ELF = b"\x7fELF" + bytes(200)
 Files = dict[str, "bytes | str"]
 
 
-Node: TypeAlias = "dict[str, Node] | bytes | str"
+@dataclass(frozen=True)
+class Node:
+    """A directory (names), a file (bytes) or a link (text)."""
+
+    content: dict[str, Node] | bytes | str
+    mode: int = 0o100755
+
+    @property
+    def kind(self) -> EntryKind:
+        return (
+            "directory" if isinstance(self.content, dict) else "file" if isinstance(self.content, bytes) else "symlink"
+        )
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
 
 
 class MemoryTree(NodeTree[Node]):
-    """A file tree of nested dictionaries (directories), bytes (files) and text (links)."""
+    """A file tree in memory."""
 
     def __init__(self, files: Files) -> None:
-        self._top: dict[str, Node] = {}
+        top: dict[str, Node] = {}
         for path, content in files.items():
             *parents, name = path.strip("/").split("/")
-            here = self._top
+            here = top
             for parent in parents:
-                below = here.setdefault(parent, {})
+                below = here.setdefault(parent, Node({})).content
                 assert isinstance(below, dict)
                 here = below
-            here[name] = content
-
-    def _root(self) -> Node:
-        return self._top
-
-    def _kind(self, node: Node) -> EntryKind:
-        return "directory" if isinstance(node, dict) else "file" if isinstance(node, bytes) else "symlink"
-
-    def _entry(self, path: str, node: Node) -> TreeEntry:
-        return TreeEntry(path, self._kind(node), len(node) if isinstance(node, bytes) else 0, 0o100755)
+            here[name] = Node(content)
+        super().__init__(Node(top), "memory")
 
     def _names(self, directory: Node) -> Iterable[str]:
-        assert isinstance(directory, dict)
-        return directory
+        assert isinstance(directory.content, dict)
+        return directory.content
 
     def _child(self, directory: Node, name: str) -> Node | None:
-        assert isinstance(directory, dict)
-        return directory.get(name)
+        assert isinstance(directory.content, dict)
+        return directory.content.get(name)
 
     def _link_target(self, link: Node) -> str:
-        assert isinstance(link, str)
-        return link
+        assert isinstance(link.content, str)
+        return link.content
 
     def _content(self, path: str, file: Node) -> ByteSource:
-        assert isinstance(file, bytes)
-        return BytesSource(file)
+        assert isinstance(file.content, bytes)
+        return BytesSource(file.content)
 
 
 AMAZON_LINUX: Files = {

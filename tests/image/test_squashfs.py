@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from failback.errors import DataCorrupt, ImageError, UnknownCompression
 from failback.image.source import BytesSource
 from failback.image.squashfs import Squashfs
+from tests.hostile import patched, read_everything
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from failback.image.tree import FileTree
 
 SUPER_FIELDS = [
     *((at, 4) for at in (0, 4, 8, 12, 16)),
@@ -62,28 +62,9 @@ def packed(content: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return pack(content, tmp_path_factory.mktemp("packed") / "image", "-comp", "gzip")
 
 
-def read_everything(tree: FileTree, path: str = "/", depth: int = 0) -> int:
-    """How many entries there are; reads some of each file. A hostile tree's circles end at a depth."""
-    count = 0
-    for entry in tree.list(path):
-        count += 1
-        tree.find(entry.path)
-        if entry.kind == "directory" and depth < 5 and count < 100:
-            count += read_everything(tree, entry.path, depth + 1)
-        elif entry.kind == "file":
-            source = tree.open(entry.path)
-            source.read(0, min(source.size, 200_000))
-            source.read(max(0, source.size - 1), min(1, source.size))
-    return count
-
-
 def survive(image: bytes) -> None:
     with suppress(ImageError):
         read_everything(Squashfs(BytesSource(image)))
-
-
-def patched(image: bytes, at: int, value: bytes) -> bytes:
-    return image[:at] + value + image[at + len(value) :]
 
 
 def test_the_images_are_whole(plain: bytes, packed: bytes) -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from assets.grub_images import PACKAGES as GRUB_PACKAGES
+from localcloud.packages import NEEDS
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("failback", "cli", "localcloud", "assets")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -144,3 +147,11 @@ def test_every_named_file_of_the_documents_exists() -> None:
     for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!http|#)([^)#]+)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_set_up_installs_what_is_asked_for_elsewhere() -> None:
+    text = (ROOT / "setup/packages.txt").read_text(encoding="utf-8")
+    listed = {line.partition("#")[0].strip() for line in text.splitlines()}
+    # What every Debian has.
+    essential = {"apt", "dpkg", "tar", "util-linux"}
+    assert {need.package for need in NEEDS} | set(GRUB_PACKAGES) <= listed | essential
