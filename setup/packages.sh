@@ -4,6 +4,10 @@ set -eu
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/sbin:/sbin"
 wanted=$(sed -e 's/#.*//' setup/packages.txt)
+# Debian's Python can't make virtual environments by itself; another one, named by PYTHON or first on PATH, mostly can.
+if ! "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null; then
+    wanted="$wanted python3 python3-venv"
+fi
 missing=
 for package in $wanted; do
     state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)
