@@ -30,7 +30,7 @@ def client_arguments(original: Sequence[str], *, iso_partition: str, to_ram: boo
 
     `selinux` says that the ISO's system enables SELinux: the agent has no labels there, so it's made permissive.
     """
-    kept = [_medium(word, iso_partition) for word in original if word not in DROPPED and word not in CONSOLES]
+    kept = [_passable(word, iso_partition) for word in original if word not in DROPPED and word not in CONSOLES]
     if not _begins(kept, _OVERLAY_NAMES):
         kept.append(OVERLAY)
     if to_ram and not _begins(kept, _RAM_NAMES):
@@ -40,11 +40,12 @@ def client_arguments(original: Sequence[str], *, iso_partition: str, to_ram: boo
     return (*kept, *CONSOLES)
 
 
-def _medium(word: str, iso_partition: str) -> str:
-    """Where the live system looks for its medium, in a form that reaches the kernel unchanged."""
+def _passable(word: str, iso_partition: str) -> str:
+    """An argument in a form that reaches the kernel as it was meant, whatever GRUB does to it."""
     if word.startswith(_LIVE_ROOT) and not _ESCAPED_BY_GRUB.isdisjoint(word):
         return f"{_LIVE_ROOT}/dev/disk/by-partlabel/{iso_partition}"
-    return word
+    # GRUB puts quotes of its own around an argument with blanks; those within would reach the kernel escaped.
+    return word.replace('"', "")
 
 
 def _begins(words: Iterable[str], prefixes: tuple[str, ...]) -> bool:

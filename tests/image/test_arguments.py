@@ -34,3 +34,8 @@ def test_a_label_that_grub_would_change_gives_way_to_the_partitions_name() -> No
         ["root=live:CDLABEL=A\\x20B", "rd.live.image"], iso_partition="NAME", to_ram=False, selinux=False
     )
     assert words[:2] == ("root=live:/dev/disk/by-partlabel/NAME", "rd.live.image")
+
+
+def test_quotes_are_left_to_grub() -> None:
+    words = client_arguments(['dyndbg="file a.c +p"'], iso_partition="NAME", to_ram=False, selinux=False)
+    assert words[0] == "dyndbg=file a.c +p"
