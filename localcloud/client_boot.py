@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
@@ -33,6 +32,7 @@ STS_ADDRESS = "169.254.169.253"
 MARK = "FAILBACK-AGENT"
 AUDIENCE = "api://drs-failback"
 ROLE = "arn:aws:iam::123456789012:role/failback-client"
+RECOVERY_INSTANCE = "i-0123456789abcdef0"
 MIB = 1024 * 1024
 # The disk that the client is told to write to; no other disk of the machine has its size.
 TARGET_SIZE = 3 * 1024 * MIB
@@ -42,7 +42,10 @@ TARGET_LUN = 3
 
 @dataclass(frozen=True, slots=True)
 class ClientBoot:
-    """An image and the machine to boot it in; `until` is the agent's state that ends the boot, `timeout` in seconds."""
+    """An image and the machine to boot it in; `until` is the agent's state that ends the boot, `timeout` in seconds.
+
+    `keep` lets the machine write to the image; `run` is what the agent is told to be in.
+    """
 
     image: Path
     format: DiskFormat
@@ -51,6 +54,8 @@ class ClientBoot:
     home: Home = "azure"
     until: str = "client-running"
     timeout: float = 420.0
+    keep: bool = False
+    run: str = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ def _spec(boot: ClientBoot, folder: Path, forwards: tuple[Forward, ...]) -> Mach
     with target.open("wb") as out:
         out.truncate(TARGET_SIZE)
     disks = (
-        Disk(path=boot.image, format=boot.format, lun=0, serial="drs-client", snapshot=True),
+        Disk(path=boot.image, format=boot.format, lun=0, serial="drs-client", snapshot=not boot.keep),
         Disk(path=target, format="raw", lun=TARGET_LUN, serial=TARGET_NAME, snapshot=True),
     )
     return MachineSpec(disks=disks, firmware=boot.firmware, bus=boot.bus, forwards=forwards)
@@ -141,10 +146,10 @@ def _settings(boot: ClientBoot, ca_certificates: str) -> AgentSettings:
         mapping["lun"] = TARGET_LUN
     return AgentSettings.parse(
         {
-            "run": f"local-{secrets.token_hex(4)}",
+            "run": boot.run,
             "server": "local",
             "region": "eu-west-1",
-            "recovery_instance": "i-0123456789abcdef0",
+            "recovery_instance": RECOVERY_INSTANCE,
             "credentials": "web-identity",
             "role_arn": ROLE,
             "audience": AUDIENCE,

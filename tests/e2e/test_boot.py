@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from localcloud.client_boot import MARK, ROLE, BootedClient, ClientBoot, boot_client
+from failback.image.gpt import read_partitions
+from failback.image.layout import STATE_PARTITION
+from failback.image.source import FileSource
+from localcloud.client_boot import MARK, RECOVERY_INSTANCE, ROLE, BootedClient, ClientBoot, boot_client
 from localcloud.standin.variant import variant_iso
 
 if TYPE_CHECKING:
@@ -59,6 +64,25 @@ def test_uefi_with_googles_metadata_and_drivers_from_the_root(
     assert any("failback-settings" in request for request in booted.metadata_requests)
 
 
+def test_a_client_that_is_done_is_not_started_over(
+    tmp_path: Path, standin_iso: Path, make_image: Callable[[Path, ImageFormat], BuiltImage]
+) -> None:
+    """The client ends by asking for a restart; the machine powers off instead, and another boot changes nothing."""
+    done = variant_iso(standin_iso, tmp_path / "done.iso", kernel_arguments="standin.launched")
+    image = Path(make_image(done, "raw").output)
+    boot = ClientBoot(image=image, format="raw", until="poweroff", keep=True, run="run-7")
+    first = boot_client(boot)
+    assert [mark.split(" ", 1)[0] for _, mark in first.marks][-3:] == ["client-running", "completed", "poweroff"]
+    with FileSource(image) as disk:
+        state = disk.read(read_partitions(disk)[STATE_PARTITION - 1].offset, 512)
+    assert state.rstrip(b"\0\n") == f"DRS-FAILBACK-STATE 1 completed {RECOVERY_INSTANCE} run-7".encode()
+    second = boot_client(boot)
+    assert [mark.split(" ", 1)[0] for _, mark in second.marks] == [
+        *("started", "settings", "already-completed", "poweroff")
+    ]
+    assert second.sessions == ()
+
+
 @pytest.mark.matrix
 @pytest.mark.parametrize("bus", ["virtio-scsi", "nvme", "ide"])
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
@@ -70,7 +94,13 @@ def test_every_firmware_and_bus(
 
 
 @pytest.mark.matrix
-def test_a_vhd_as_an_ide_disk(standin_iso: Path, make_image: Callable[[Path, ImageFormat], BuiltImage]) -> None:
-    """As Azure's first generation attaches it."""
-    built = make_image(standin_iso, "vhd")
-    check(boot_client(ClientBoot(image=Path(built.output), format="vpc", bus="ide")), "azure")
+def test_the_command_boots_a_vhd_as_an_ide_disk(
+    standin_iso: Path, make_image: Callable[[Path, ImageFormat], BuiltImage]
+) -> None:
+    """As Azure's first generation attaches it; the console comes to the terminal as it's written."""
+    image = make_image(standin_iso, "vhd").output
+    command = [sys.executable, "-m", "cli.main", "image", "boot", image, "--firmware", "bios", "--bus", "ide"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"{MARK} client-start /usr/bin/start.sh" in done.stdout
+    assert "The agent's marks" in done.stdout

@@ -38,9 +38,8 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
         pytest.skip(f"{request.param} isn't installed")
     newer = tmp_path / "newer-iso"
     text = SCRIPT.read_text().replace("/etc/standin/newer-iso", str(newer))
-    text = text.replace(
-        '    while :; do\n        say "STANDIN-CLIENT', '    while false; do\n        say "STANDIN-CLIENT'
-    )
+    text = text.replace("/proc/cmdline", str(tmp_path / "cmdline"))
+    (tmp_path / "cmdline").write_text("root=live:CDLABEL=X standin.launched quiet\n")
     text = text.replace("as_root shutdown -r now", "say RESTART").replace("/proc/meminfo", str(tmp_path / "meminfo"))
     copy = tmp_path / "start.sh"
     copy.write_text(text)
