@@ -47,6 +47,7 @@ SAVED = Path(__file__).parents[2] / "build" / "fuzz"
 SECONDS_PER_INPUT = 5.0
 MEMORY = 2 * 1024**3
 TOOLS = ("xorriso", "mksquashfs", "mke2fs", "cpio", "gzip", "xz", "zstd")
+SHOWN_OUTCOMES = 12
 _CONFIG_BYTES = 8192
 _FILES_READ = 300
 # What differs between messages of one kind: quoted names, bytes, paths up to the next comma, numbers.
@@ -503,7 +504,9 @@ def _report(kind: str, count: int, seed: int) -> int:
     rate = f"{count} inputs in {found.seconds:.1f} s, {count / found.seconds:.0f}/s"
     print(f"{kind}: {rate}, {len(found.outcomes)} outcomes, {len(found.failures)} failed")
     print(
-        *(f"  {number:7} {outcome}" for outcome, number in found.outcomes.most_common()), *found.failures[:10], sep="\n"
+        *(f"  {number:7} {outcome}" for outcome, number in found.outcomes.most_common(SHOWN_OUTCOMES)),
+        *found.failures[:10],
+        sep="\n",
     )
     return 1 if found.failures else 0
 
