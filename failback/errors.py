@@ -86,5 +86,17 @@ class MachineError(FailbackError):
     """A local virtual machine couldn't be started or didn't reach the state it was waited for."""
 
 
+class LocalCloudError(FailbackError):
+    """An embedded cloud can't be started as asked: its parts don't fit together, or one of them refused."""
+
+
+class RuntimeMismatch(LocalCloudError):
+    """A function was built for another Python version than the one that would run it."""
+
+
+class EngineMismatch(LocalCloudError):
+    """The AWS emulation below isn't the version that this program is made for, or isn't as it was."""
+
+
 class StandinError(FailbackError):
     """The stand-in client ISO couldn't be built."""

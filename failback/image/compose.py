@@ -14,7 +14,7 @@ from failback.image.cpio import write_cpio
 from failback.image.drivers import injection
 from failback.image.grub import grub_config
 from failback.image.iso_descriptors import SECTOR as ISO_SECTOR
-from failback.image.judgement import faults, refuse
+from failback.image.judgement import faults, refuse, warnings
 from failback.image.layout import (
     AGENT_PATH,
     GRUB_CONFIG_PATH,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from failback.image.drivers import Cloud, Injected
     from failback.image.grub import GrubImages
     from failback.image.source import ByteSource
+    from failback.model.image import BuiltImage, ImageFormat
 
 TITLE = "AWS DRS Failback Client"
 # The primary volume descriptor (ECMA-119, section 8.4): label, size and creation time of an ISO.
@@ -53,8 +54,27 @@ class PlannedImage:
     """A disk that could be written, and what went into it."""
 
     layout: Layout
-    arguments: tuple[str, ...]
+    client: ClientIso
+    grub: GrubImages
+    clouds: tuple[Cloud, ...]
     injected: tuple[Injected, ...]
+
+    def report(self, *, output: str, image_format: ImageFormat) -> BuiltImage:
+        """What comes of the plan when it's written to `output`; how long that took isn't known yet."""
+        # Here, where the ISO is being copied meanwhile: loading pydantic takes a quarter of a large ISO's time.
+        from failback.model.image import BuiltImage
+
+        return BuiltImage(
+            output=output,
+            format=image_format,
+            disk_size=self.layout.plan.size,
+            data_bytes=self.layout.plan.data_bytes,
+            clouds=self.clouds,
+            kernel_version=self.client.bootable.kernel.release,
+            grub_version=self.grub.version,
+            injected=tuple(module.path_in_root for module in self.injected),
+            warnings=tuple(warnings(self.client, clouds=self.clouds)),
+        )
 
 
 def plan_image(source: ByteSource, client: ClientIso, grub: GrubImages, options: BuildOptions) -> PlannedImage:
@@ -79,7 +99,7 @@ def plan_image(source: ByteSource, client: ClientIso, grub: GrubImages, options:
         MANIFEST_PATH: _manifest(client, grub, arguments, injected),
     }
     layout = lay_out(iso_size=source.size, iso_head=head, grub=grub, files=files)
-    return PlannedImage(layout=layout, arguments=arguments, injected=injected)
+    return PlannedImage(layout=layout, client=client, grub=grub, clouds=tuple(options.clouds), injected=injected)
 
 
 def _agent(client: ClientIso, start: str, head: bytes, injected: Sequence[Injected]) -> bytes:

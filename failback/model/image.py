@@ -106,7 +106,7 @@ class ImageReport(Facts):
 
 
 class BuiltImage(Facts):
-    """A client image that was written and checked; times in seconds, sizes in bytes."""
+    """A client image; sizes in bytes, times in seconds: those of planning and writing, and of reading it back."""
 
     output: str
     format: ImageFormat
@@ -117,5 +117,5 @@ class BuiltImage(Facts):
     grub_version: str
     injected: tuple[str, ...]
     warnings: tuple[str, ...]
-    build_seconds: float
-    check_seconds: float
+    build_seconds: float = 0.0
+    check_seconds: float = 0.0
