@@ -1,0 +1,89 @@
+"""The machine sizes on offer, as the SKU list shows them: a few of each sort that decides what can boot where.
+
+Source: Azure's published size tables; the capabilities' names are those of `ResourceSku.capabilities`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from localcloud.azure.refusals import ArmRefusal, Json, refuse_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FILTER = re.compile(r"location eq '([^']*)'")
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSize:
+    """One size: cores, memory in MiB, and what it can boot and attach."""
+
+    name: str
+    family: str
+    cores: int
+    memory_mib: int
+    generations: tuple[str, ...]
+    controllers: tuple[str, ...]
+    architecture: str = "x64"
+    most_data_disks: int = 8
+    trusted_launch: bool = True
+
+    def sku(self, location: str) -> Json:
+        """Its entry in the SKU list."""
+        capabilities = {
+            "vCPUs": str(self.cores), "MemoryGB": f"{self.memory_mib / 1024:g}", "PremiumIO": "True",
+            "HyperVGenerations": ",".join(self.generations), "CpuArchitectureType": self.architecture,
+            "MaxDataDiskCount": str(self.most_data_disks), "DiskControllerTypes": ", ".join(self.controllers),
+            "TrustedLaunchDisabled": str(not self.trusted_launch), "AcceleratedNetworkingEnabled": "True",
+        }  # fmt: skip
+        return {
+            "resourceType": "virtualMachines", "name": self.name, "tier": "Standard", "family": self.family,
+            "size": self.name.removeprefix("Standard_"), "locations": [location],
+            "locationInfo": [{"location": location, "zones": [], "zoneDetails": []}], "restrictions": [],
+            "capabilities": [{"name": name, "value": value} for name, value in capabilities.items()],
+        }  # fmt: skip
+
+
+SIZES = {
+    size.name: size
+    for size in (
+        MachineSize("Standard_B2s", "standardBSFamily", 2, 4096, ("V1", "V2"), ("SCSI",), most_data_disks=4),
+        MachineSize("Standard_B2ms", "standardBSFamily", 2, 8192, ("V1", "V2"), ("SCSI",), most_data_disks=4),
+        MachineSize("Standard_D2s_v3", "standardDSv3Family", 2, 8192, ("V1", "V2"), ("SCSI",), most_data_disks=4),
+        MachineSize("Standard_D2s_v5", "standardDSv5Family", 2, 8192, ("V1", "V2"), ("SCSI",), most_data_disks=4),
+        MachineSize("Standard_D4s_v5", "standardDSv5Family", 4, 16384, ("V1", "V2"), ("SCSI",)),
+        MachineSize("Standard_E2bds_v5", "standardEBDSv5Family", 2, 16384, ("V1", "V2"), ("SCSI", "NVMe")),
+        MachineSize("Standard_DC2s_v3", "standardDCSv3Family", 2, 16384, ("V2",), ("SCSI",), trusted_launch=False),
+        MachineSize("Standard_D2s_v6", "standardDSv6Family", 2, 8192, ("V2",), ("NVMe",)),
+        MachineSize("Standard_D2ps_v5", "standardDPSv5Family", 2, 8192, ("V2",), ("SCSI",), "Arm64"),
+    )
+}
+
+
+def size_named(name: str) -> MachineSize:
+    """The size of this name; names are compared without case."""
+    size = next((each for each in SIZES.values() if each.name.lower() == name.lower()), None)
+    return size or refuse_value(f"The value {name} provided for the VM size is not valid.", "vmSize")
+
+
+@dataclass(slots=True)
+class Skus:
+    """The list of SKUs of one location."""
+
+    location: str
+    type: str = "Microsoft.Compute/skus"
+    api_version: str = "2021-07-01"
+    queries: frozenset[str] = frozenset({"$filter", "includeExtendedLocations"})
+
+    def listing(self, query: Mapping[str, str]) -> list[Json]:
+        """Every size, or none if the filter names another location."""
+        text = query.get("$filter")
+        match = _FILTER.fullmatch(text) if text is not None else None
+        if text is not None and match is None:
+            raise ArmRefusal(400, "InvalidFilter", "The only filter is: location eq '<name>'.")
+        if match and match[1].lower() != self.location.lower():
+            return []
+        return [size.sku(self.location) for size in SIZES.values()]

@@ -1,0 +1,262 @@
+"""Faults on purpose: a WSGI middleware that throttles, fails, delays, cuts or loses answers by rules.
+
+A plan is a JSON file or a value, e.g. `{"seed": 7, "rules": [{"service": "ebs", "operation": "PutSnapshotBlock",
+"nth": [3], "action": {"kind": "throttle"}}]}`. Rules are tried in order; delays add up, the first other one decides.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from failback.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+LONGEST_DELAY = 900.0
+"""Seconds: what a Lambda function may last; nothing waits longer for an answer."""
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a request asks of whom; `operation` is empty where the service doesn't know it."""
+
+    service: str
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: status, headers, body."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Faultable(Protocol):
+    """What a service tells about itself, so that its faults look like its own."""
+
+    def identify(self, environ: WSGIEnvironment) -> Call:
+        """Which operation a request is, without reading its body."""
+
+    def throttled(self, environ: WSGIEnvironment) -> Answer:
+        """The service's own throttling error."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Throttle(_Frozen):
+    """The service's throttling error; the call has no effect."""
+
+    kind: Literal["throttle"] = "throttle"
+
+
+class Status(_Frozen):
+    """A bare 5xx, as a load balancer gives it; the call has no effect."""
+
+    kind: Literal["status"] = "status"
+    code: int = Field(default=503, ge=500, le=599)
+
+
+class Delay(_Frozen):
+    """Seconds to wait before the call; it's then made."""
+
+    kind: Literal["delay"] = "delay"
+    seconds: float = Field(ge=0, le=LONGEST_DELAY)
+
+
+class Lose(_Frozen):
+    """The call takes effect; the connection is closed without an answer."""
+
+    kind: Literal["lose"] = "lose"
+
+
+class Cut(_Frozen):
+    """The call takes effect; the connection is closed after so many bytes of the answer's body."""
+
+    kind: Literal["cut"] = "cut"
+    after: int = Field(ge=0)
+
+
+Action = Annotated[Throttle | Status | Delay | Lose | Cut, Field(discriminator="kind")]
+
+
+class FaultRule(_Frozen):
+    """Matches where everything that's given matches; `path` is searched for, `nth` counts the rule's matches from 1."""
+
+    action: Action
+    service: Word | None = None
+    operation: Word | None = None
+    method: Word | None = None
+    path: Word | None = None
+    probability: float = Field(default=1.0, ge=0, le=1)
+    nth: tuple[Annotated[int, Field(ge=1)], ...] = ()
+
+    @field_validator("path")
+    @classmethod
+    def _is_an_expression(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            message = f"not a regular expression: {error}"
+            raise ValueError(message) from error
+        return value
+
+    def matches(self, call: Call, method: str, path: str) -> bool:
+        """Whether the request is of the kind that the rule is for."""
+        pairs = ((self.service, call.service), (self.operation, call.operation), (self.method, method))
+        named = all(wanted in (None, given) for wanted, given in pairs)
+        return named and (self.path is None or re.search(self.path, path) is not None)
+
+
+class FaultPlan(_Frozen):
+    """Rules and the seed of their chances: the same requests in the same order meet the same faults."""
+
+    rules: tuple[FaultRule, ...] = ()
+    seed: int = 0
+
+    @classmethod
+    def read(cls, path: Path) -> FaultPlan:
+        """Raises SettingsInvalid that lists every fault of the file with its place."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            faults = [f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()]
+            message = f"{path.name} isn't a plan of faults: " + "; ".join(faults)
+            raise SettingsInvalid(message) from error
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRecord:
+    """A fault that was done."""
+
+    call: Call
+    method: str
+    path: str
+    action: Action
+
+
+class FaultInjector:
+    """A WSGI application around another; `shape` is the service it speaks for, often that application itself."""
+
+    def __init__(
+        self,
+        application: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]],
+        plan: FaultPlan,
+        shape: Faultable,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._application, self._shape, self._sleep = application, shape, sleep
+        self._lock = threading.Lock()
+        self._records: list[FaultRecord] = []
+        self.use(plan)
+
+    def use(self, plan: FaultPlan) -> None:
+        """Follow another plan from now on; counts and chances begin anew."""
+        with self._lock:
+            self._plan, self._chance = plan, random.Random(plan.seed)
+            self._matched = [0] * len(plan.rules)
+
+    @property
+    def records(self) -> tuple[FaultRecord, ...]:
+        """What was done, in order."""
+        with self._lock:
+            return tuple(self._records)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        for action in self._actions(environ):
+            match action:
+                case Delay():
+                    self._sleep(action.seconds)
+                case Throttle():
+                    return _give(self._shape.throttled(environ), start_response)
+                case Status():
+                    body = b"<html><body>Service unavailable</body></html>"
+                    return _give(Answer(action.code, (("Content-Type", "text/html"),), body), start_response)
+                case Lose():
+                    _exhaust(self._application(environ, _ignore_start))
+                    _drop(environ)
+                case Cut():
+                    return _cut(self._application(environ, start_response), action.after, environ)
+        return self._application(environ, start_response)
+
+    def _actions(self, environ: WSGIEnvironment) -> list[Action]:
+        call, method = self._shape.identify(environ), environ["REQUEST_METHOD"]
+        path = environ.get("PATH_INFO", "")
+        chosen: list[Action] = []
+        with self._lock:
+            for number, rule in enumerate(self._plan.rules):
+                if rule.matches(call, method, path) and self._due(number, rule):
+                    chosen.append(rule.action)
+                    self._records.append(FaultRecord(call, method, path, rule.action))
+                    if not isinstance(rule.action, Delay):
+                        break
+        return chosen
+
+    def _due(self, number: int, rule: FaultRule) -> bool:
+        self._matched[number] += 1
+        if rule.nth and self._matched[number] not in rule.nth:
+            return False
+        return rule.probability >= 1 or self._chance.random() < rule.probability
+
+
+def _give(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+    named = [pair for pair in answer.headers if pair[0].lower() != "content-length"]
+    start_response(f"{answer.status} Fault", [*named, ("Content-Length", str(len(answer.body)))])
+    return [answer.body]
+
+
+def _ignore_start(status: str, headers: list[tuple[str, str]], exc_info: object = None, /) -> Callable[[bytes], object]:
+    return lambda data: None
+
+
+def _exhaust(chunks: Iterable[bytes]) -> None:
+    """Take an answer to its end, as a connection would, and throw it away."""
+    try:
+        for _ in chunks:
+            pass
+    finally:
+        _close(chunks)
+
+
+def _cut(chunks: Iterable[bytes], left: int, environ: WSGIEnvironment) -> Iterator[bytes]:
+    try:
+        for chunk in chunks:
+            yield chunk[:left]
+            left -= len(chunk)
+            if left <= 0:
+                break
+    finally:
+        _close(chunks)
+    _drop(environ)
+
+
+def _close(chunks: Iterable[bytes]) -> None:
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        close()
+
+
+def _drop(environ: WSGIEnvironment) -> None:
+    """End the connection under the server: it says so to nobody, as the client is the one who left."""
+    connection = environ["werkzeug.socket"]
+    connection.shutdown(socket.SHUT_RDWR)
+    message = "the connection is closed on purpose"
+    raise ConnectionAbortedError(message)
