@@ -1,4 +1,7 @@
-"""beginGetAccess and endGetAccess, the same for disks and snapshots."""
+"""beginGetAccess and endGetAccess, the same for disks and snapshots.
+
+Unconfirmed: that asking for access again gives the same SAS with a later end.
+"""
 
 from __future__ import annotations
 

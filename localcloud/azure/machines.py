@@ -2,6 +2,8 @@
 
 Source: the SDK's models of Microsoft.Compute/virtualMachines 2026-04-01. What a real machine takes while it runs and
 this emulator's can't (another size, hot-plugged disks) is refused with OperationNotAllowed.
+
+Unconfirmed: that a PUT without user data or identity keeps the old ones, and some errors' codes.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Source: botocore's service model ebs 2019-11-02 (shapes, limits, errors and their reasons) and the EBS user guide's
 pages on the EBS direct APIs. Which reason a refusal carries isn't documented for every case.
+
+Unconfirmed: the error of the 101st pending snapshot, the reasons of refusals, and when a time-out begins.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """EC2's image, snapshot and tag calls over the snapshot store, as a WSGI application and for a gateway to ask.
 
 Source: botocore's service model ec2 2016-11-15 and EC2's list of error codes.
+
+Unconfirmed: IncorrectState for an image from a snapshot that is still pending.
 """
 
 from __future__ import annotations
