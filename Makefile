@@ -25,11 +25,11 @@ grub: packages $(READY)
 demo: setup ## the main job as far as it is built: ISO to bootable disk, booted
 	@$(PY) -m localcloud.demo
 
-test: setup ## all tests: the fast ones with coverage, then one real boot per firmware
+test: setup ## all tests: the fast ones with coverage, the embedded clouds, then real boots by BIOS and UEFI
 	@./setup/tests.sh
 
 fast: setup ## the fast tests alone, with coverage
-	@$(PY) -m pytest -n 2 -m "not boot and not standin and not live" --cov
+	@$(PY) -m pytest -n 2 -m "not embedded and not boot and not standin and not live" --cov
 
 check: setup ## linters, types, layers
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# The fast tests with coverage, then those that need the stand-in ISO and real boots; one closing line for each.
+# The fast tests with coverage, the embedded clouds' tests, then those with the stand-in ISO and real boots.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/sbin:/sbin"
 pytest=".venv/bin/python -m pytest"
 echo "== fast tests: no network, no virtual machine"
-$pytest -q -n 2 -m "not boot and not standin and not live" --cov --cov-report=term
+$pytest -q -n 2 -m "not embedded and not boot and not standin and not live" --cov --cov-report=term
+echo "== tests of the embedded clouds, through the real SDKs"
+$pytest -q -n 2 -m embedded
 echo "== tests with the stand-in client ISO, and one real boot per firmware"
 .venv/bin/python -m localcloud.standin
 $pytest -v -m "(boot or standin) and not matrix and not live"

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from failback.image.grub import GrubImages
 from tests.client_iso import ClientIso
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).resolve().parent
+# What starts whole embedded clouds: quick one by one, a minute together.
+EMBEDDED = tuple(ROOT / "localcloud" / name for name in ("azure", "ebs", "gateway", "lambda_runner", "objects"))
+EMBEDDED_FILES = ("test_states_battery.py", "test_schedules.py", "test_faults.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the embedded clouds, before marks select."""
+    for item in items:
+        if item.path.name in EMBEDDED_FILES or any(item.path.is_relative_to(folder) for folder in EMBEDDED):
+            item.add_marker(pytest.mark.embedded)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The embedded AWS: one address for every service."""

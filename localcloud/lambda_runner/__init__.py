@@ -1,0 +1,1 @@
+"""AWS Lambda for the embedded mode: handlers run in real processes by AWS's own runtime client."""
