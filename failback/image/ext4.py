@@ -18,9 +18,9 @@ from failback.image.filesystem import (
     NodeTree,
     Recent,
     check_name,
-    check_range,
     decode_name,
 )
+from failback.image.source import check_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +153,7 @@ class _File:
         return self._inode.size
 
     def read(self, offset: int, length: int) -> bytes:
-        check_range(self._path, self.size, offset, length)
+        check_range(self.size, offset, length, what=self._path)
         parts, block_size = [], self._file_system.block_size
         while length:
             index, skipped = divmod(offset, block_size)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from failback.errors import DataCorrupt, IsoTruncated
+from failback.errors import DataCorrupt
 from failback.image.tree import TreeEntry
 
 if TYPE_CHECKING:
@@ -124,15 +124,6 @@ class NodeTree(ABC, Generic[Node]):
 def decode_name(name: bytes) -> str:
     """A file name as text that can always be printed: bytes that aren't UTF-8 become \\xNN."""
     return name.decode("utf-8", "backslashreplace")
-
-
-def check_range(what: str, size: int, offset: int, length: int) -> None:
-    """Raise IsoTruncated where a file of `size` bytes doesn't hold the range."""
-    if offset < 0 or length < 0 or offset + length > size:
-        message = (
-            f"{what}: bytes {offset} to {offset + length} were asked for, but it has {size}; it's probably cut off"
-        )
-        raise IsoTruncated(message)
 
 
 class Recent(Generic[Key, Value]):

@@ -15,7 +15,7 @@ from failback.errors import IsoCorrupt, IsoTruncated
 from failback.image import iso_susp
 from failback.image.iso_descriptors import SECTOR, Descriptor, read_descriptors
 from failback.image.iso_records import Entry, Naming, Reader, parse_record
-from failback.image.source import SourceSlice
+from failback.image.source import SourceSlice, check_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -246,11 +246,7 @@ class SourceChain:
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes from `offset`; raises IsoTruncated where they aren't there."""
-        if offset < 0 or length < 0 or offset + length > self.size:
-            message = (
-                f"bytes {offset} to {offset + length} were asked for, but there are {self.size}; the file is cut off"
-            )
-            raise IsoTruncated(message)
+        check_range(self.size, offset, length)
         pieces, end = [], offset + length
         while offset < end:
             number = bisect_right(self._starts, offset) - 1

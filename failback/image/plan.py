@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from failback.image.source import ByteSource
 
@@ -84,12 +84,6 @@ class DiskPlan:
             message = f"the plan has no extent of {part.length} bytes at {part.offset}"
             raise ValueError(message)
         return DiskPlan(self.size, tuple(each for each in self.extents if each != part))
-
-    def pieces(self, iso: ByteSource, *, chunk: int = CHUNK) -> Iterator[tuple[int, bytes]]:
-        """All content in order as (disk offset, at most `chunk` bytes); zeros between extents are left out."""
-        for part in self.extents:
-            for start in range(0, part.length, chunk):
-                yield part.offset + start, part.read(iso, start, min(chunk, part.length - start))
 
     def read(self, iso: ByteSource, offset: int, length: int) -> bytes:
         """Any range of the disk, zeros included."""

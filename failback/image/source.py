@@ -36,7 +36,7 @@ class BytesSource:
         return len(self._data)
 
     def read(self, offset: int, length: int) -> bytes:
-        _check_range(self.size, offset, length)
+        check_range(self.size, offset, length)
         return self._data[offset : offset + length]
 
 
@@ -44,7 +44,7 @@ class SourceSlice:
     """A part of another source (a file within an ISO), as a source of its own."""
 
     def __init__(self, source: ByteSource, offset: int, length: int) -> None:
-        _check_range(source.size, offset, length)
+        check_range(source.size, offset, length)
         self._source, self._offset, self._length = source, offset, length
 
     @property
@@ -52,7 +52,7 @@ class SourceSlice:
         return self._length
 
     def read(self, offset: int, length: int) -> bytes:
-        _check_range(self._length, offset, length)
+        check_range(self._length, offset, length)
         return self._source.read(self._offset + offset, length)
 
 
@@ -72,7 +72,7 @@ class OpenFile:
         return self._descriptor
 
     def read(self, offset: int, length: int) -> bytes:
-        _check_range(self._size, offset, length)
+        check_range(self._size, offset, length, what=self._name)
         try:
             data = os.pread(self._descriptor, length, offset)
             while len(data) < length:
@@ -112,7 +112,10 @@ class FileSource(OpenFile):
         self.close()
 
 
-def _check_range(size: int, offset: int, length: int) -> None:
+def check_range(size: int, offset: int, length: int, *, what: str = "the file") -> None:
+    """Raise IsoTruncated where `size` bytes don't hold the range; `what` names whose bytes they are."""
     if offset < 0 or length < 0 or offset + length > size:
-        message = f"bytes {offset} to {offset + length} were asked for, but there are {size}; it's probably cut off"
+        message = (
+            f"{what}: bytes {offset} to {offset + length} were asked for, but it has {size}; it's probably cut off"
+        )
         raise IsoTruncated(message)

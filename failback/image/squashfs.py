@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from failback.errors import DataCorrupt
 from failback.image.compression import decompress
-from failback.image.filesystem import DIRECTORIES_KEPT, NodeTree, Recent, check_range
+from failback.image.filesystem import DIRECTORIES_KEPT, NodeTree, Recent
+from failback.image.source import check_range
 from failback.image.squashfs_tables import NO_FRAGMENT, Cursor, Tables
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class _File:
         return self._inode.size
 
     def read(self, offset: int, length: int) -> bytes:
-        check_range(self._path, self.size, offset, length)
+        check_range(self.size, offset, length, what=self._path)
         parts = []
         while length:
             index, skipped = divmod(offset, self._block_size)

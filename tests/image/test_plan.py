@@ -39,17 +39,16 @@ def test_any_range_reads_as_the_disk_would(case: tuple[DiskPlan, bytes], one: in
     assert plan.read(BytesSource(ISO), first, last - first) == disk[first:last]
 
 
-@given(plans(), st.integers(1, 700))
-def test_pieces_and_zeros_make_the_disk(case: tuple[DiskPlan, bytes], chunk: int) -> None:
+@given(plans())
+def test_content_is_counted_and_a_plan_less_a_part_lacks_just_that(case: tuple[DiskPlan, bytes]) -> None:
     plan, disk = case
-    rebuilt = bytearray(DISK)
-    total = 0
-    for offset, data in plan.pieces(BytesSource(ISO), chunk=chunk):
-        assert 0 < len(data) <= chunk
-        rebuilt[offset : offset + len(data)] = data
-        total += len(data)
-    assert bytes(rebuilt) == disk
-    assert total == plan.data_bytes
+    assert plan.data_bytes == sum(part.length for part in plan.extents)
+    for part in plan.extents:
+        rest = bytearray(disk)
+        rest[part.offset : part.end] = bytes(part.length)
+        assert plan.without(part).read(BytesSource(ISO), 0, DISK) == rest
+    with pytest.raises(ValueError, match="no extent"):
+        plan.without(extent(DISK - 1, b"!"))
 
 
 @pytest.mark.parametrize(
