@@ -19,6 +19,7 @@ from failback.image.build import build_image
 from failback.image.client import CLOUDS, read_client
 from failback.image.compose import BuildOptions
 from failback.image.grub import GrubImages, load_grub
+from failback.image.iso import IsoVolume
 from failback.image.source import FileSource
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def inspect(iso: IsoArgument, *, json: JsonOption = False) -> None:
     from failback.image.report import report
 
     with FileSource(iso) as source:
-        found = report(read_client(source), iso_size=source.size)
+        found = report(read_client(IsoVolume.open(source)), iso_size=source.size)
     if json:
         typer.echo(found.model_dump_json(indent=2))
     else:

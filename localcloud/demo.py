@@ -16,6 +16,7 @@ from failback.image.build import build_image
 from failback.image.client import CLOUDS, read_client
 from failback.image.compose import BuildOptions
 from failback.image.grub import load_grub
+from failback.image.iso import IsoVolume
 from failback.image.report import report
 from failback.image.source import FileSource
 from localcloud.client_boot import ClientBoot, boot_client
@@ -79,7 +80,7 @@ def _inspect(iso: Path, console: Console, ledger: Ledger) -> None:
     console.rule("failback image inspect")
     began = time.monotonic()
     with FileSource(iso) as source:
-        found = report(read_client(source), iso_size=source.size)
+        found = report(read_client(IsoVolume.open(source)), iso_size=source.size)
     bootable = [each.cloud for each in found.drivers if each.bootable]
     for launcher in found.system.launchers:
         console.print(f"the ISO starts its own script by {launcher.kind}: {launcher.path}", markup=False)

@@ -57,11 +57,11 @@ def build_image(
             _check_hash(source, sha512, progress)
         clock = _Clock()
         # What's no ISO at all is refused before anything is written.
-        IsoVolume.open(source)
+        volume = IsoVolume.open(source)
         with new_file(output, inputs=(iso,), needed=source.size + SYSTEM_SIZE) as descriptor:
             part = iso_extent(source.size)
             with write_ahead(part, source, descriptor, progress=progress("writing", part.length)):
-                planned = plan_image(source, read_client(source, clouds=options.clouds), grub, options)
+                planned = plan_image(source, read_client(volume, clouds=options.clouds), grub, options)
                 built = planned.report(output=str(output), image_format=image_format)
             _write(planned.layout, source, descriptor, image_format)
             build_seconds = clock.lap()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from failback.errors import ImageError
 from failback.image.drivers import assess
 from failback.image.initrd import read_initrd
-from failback.image.iso import IsoVolume
 from failback.image.isolinux import boot_entries, find_boot_entry
 from failback.image.kernel import read_kernel
 from failback.image.live import open_live
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from failback.image.drivers import Cloud, CloudDrivers
     from failback.image.initrd import Initrd
+    from failback.image.iso import IsoVolume
     from failback.image.isolinux import BootEntry
     from failback.image.kernel import KernelFacts
     from failback.image.live import LiveRoot
@@ -57,12 +57,11 @@ class ClientIso:
     bootable: Bootable
 
 
-def read_client(source: ByteSource, *, clouds: Sequence[Cloud] = CLOUDS) -> ClientIso:
-    """Read the ISO; of several kernels the ISO's own choice, or the first one that boots in all `clouds`.
+def read_client(volume: IsoVolume, *, clouds: Sequence[Cloud] = CLOUDS) -> ClientIso:
+    """Read an opened ISO; of several kernels the ISO's own choice, or the first one that boots in all `clouds`.
 
     Raises the ImageError that names what's absent or damaged.
     """
-    volume = IsoVolume.open(source)
     first = find_boot_entry(volume)
     live = open_live(volume, live_dir=_live_directory(first))
     candidates = _bootables(volume, live, first)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localcloud.azure.sparse_files import data_ranges, punch_hole
+from localcloud.sparse_files import data_ranges, punch_hole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

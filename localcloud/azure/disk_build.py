@@ -9,8 +9,8 @@ from failback.sinks.vhd import FOOTER_SIZE
 from localcloud.azure.clock import azure_time
 from localcloud.azure.refusals import Json, refuse_missing, refuse_state, refuse_unemulated, refuse_value
 from localcloud.azure.schema import BodySchema, emulated
-from localcloud.azure.sparse_files import copy_sparse, create_sparse
 from localcloud.azure.state import Resource, ResourceId
+from localcloud.sparse_files import copy_sparse, create_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

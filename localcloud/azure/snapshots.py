@@ -15,7 +15,7 @@ from localcloud.azure.disk_access import grant_access, revoke_access
 from localcloud.azure.disk_build import copy_source, inherit, new_resource, set_size
 from localcloud.azure.refusals import ArmRefusal, Json, refuse_change, refuse_state, refuse_unemulated
 from localcloud.azure.schema import BodySchema, emulated
-from localcloud.azure.sparse_files import copy_sparse
+from localcloud.sparse_files import copy_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from localcloud.accounts import ACCOUNT
 from localcloud.ebs.block_index import BlockIndex
 from localcloud.ebs.record import BLOCK, GIB, SnapshotRecord
-from localcloud.ebs.sparse import copy_sparse, data_ranges
+from localcloud.sparse_files import copy_sparse, data_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -87,7 +87,7 @@ class SnapshotStore:
                 disk.truncate(record.size * GIB)
             (part / "inherited.index").touch()
         else:
-            copy_sparse(self.raw_path(record.parent), part / "disk.raw", record.size * GIB)
+            copy_sparse(self.raw_path(record.parent), part / "disk.raw", size=record.size * GIB)
             inherited = BlockIndex(part / "inherited.index")
             (part / "inherited.index").touch()
             for index, digest in self.blocks(record.parent):
@@ -176,7 +176,7 @@ def register_disk(store: SnapshotStore, disk: Path, *, owner: str = ACCOUNT, des
 def _touched_blocks(file: int, size: int) -> Iterator[int]:
     """The blocks that a file's data lies in, each once."""
     following = 0
-    for offset, length in data_ranges(file, size):
-        last = (offset + length - 1) // BLOCK
-        yield from range(max(following, offset // BLOCK), last + 1)
+    for start, end in data_ranges(file, 0, size):
+        last = (end - 1) // BLOCK
+        yield from range(max(following, start // BLOCK), last + 1)
         following = last + 1

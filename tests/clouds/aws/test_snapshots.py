@@ -14,6 +14,7 @@ from failback.errors import DataCorrupt
 from failback.image.build import build_image
 from failback.image.client import read_client
 from failback.image.compose import BuildOptions, plan_image
+from failback.image.iso import IsoVolume
 from failback.image.plan import GIB
 from failback.image.source import FileSource
 from failback.ports import BlockReference
@@ -69,7 +70,7 @@ def test_a_snapshot_written_in_slices_is_the_disk_that_a_build_writes(
         progress=lambda _work, _total: lambda _count: None,
     )
     with FileSource(whole_iso) as iso:
-        plan = plan_image(iso, read_client(iso), grub, options).layout.plan
+        plan = plan_image(iso, read_client(IsoVolume.open(iso)), grub, options).layout.plan
         snapshot = snapshots.start(size_gib=plan.size // GIB, token="run-1", tags={"drs-failback:run": "run-1"})
         assert snapshots.start(size_gib=1, token="run-1", tags={"drs-failback:run": "run-1"}) == snapshot
         cursor = SnapshotCursor()
