@@ -46,13 +46,14 @@ SAVED = Path(__file__).parents[2] / "build" / "fuzz"
 # of KB can't hold that much.
 SECONDS_PER_INPUT = 5.0
 MEMORY = 2 * 1024**3
-TOOLS = ("xorriso", "mksquashfs", "mke2fs", "cpio", "gzip", "xz", "zstd")
+TOOLS = ("xorriso", "mksquashfs", "mke2fs", "debugfs", "cpio", "gzip", "xz", "zstd")
 SHOWN_OUTCOMES = 12
 _CONFIG_BYTES = 8192
 _FILES_READ = 300
 # What differs between messages of one kind: quoted names, bytes, paths up to the next comma, numbers.
 _VARYING = re.compile(r"b?(?<!\w)'.*?'(?!\w)|\b[0-9a-f]{2}\b|\S*/[^,:]*|-?\d+", re.DOTALL)
 _EPOCH = 1_700_000_000
+_EXT_INODES = 64
 _UUID = "6d2b9f0e-1111-4222-8333-944444444444"
 
 
@@ -242,8 +243,18 @@ def _ext4(root: Path) -> list[bytes]:
     for kind in ("ext2", "ext4"):
         output = root.parent / kind
         identity = ("-U", _UUID, "-E", f"hash_seed={_UUID}")
-        features = ("-O", "^has_journal,^resize_inode", "-N", "64", "-b", "1024", "-m", "0", "-L", "root")
+        features = ("-O", "^has_journal,^resize_inode", "-N", str(_EXT_INODES), "-b", "1024", "-m", "0", "-L", "root")
         run(root, "mke2fs", "-q", "-F", "-t", kind, *identity, *features, "-d", ".", output, "128")
+        # mke2fs copies the times of access and change, which nobody can set on files: set them in the image.
+        times = root.parent / f"{kind}.times"
+        fields = ("atime", "ctime", "atime_extra", "ctime_extra")
+        inodes = (2, *range(11, _EXT_INODES + 1))
+        values = [f"@{_EPOCH}" if "extra" not in field else "0" for field in fields]
+        lines = [
+            f"sif <{inode}> {field} {value}\n" for inode in inodes for field, value in zip(fields, values, strict=True)
+        ]
+        times.write_text("".join(lines), encoding="ascii")
+        run(root, "debugfs", "-w", "-f", times, output)
         made.append(output.read_bytes())
     return made
 
