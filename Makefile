@@ -5,7 +5,7 @@ PY := .venv/bin/python
 READY := .venv/.ready
 STANDIN := build/standin
 
-.PHONY: help setup packages grub demo test fast check boot-matrix fuzz bench clean
+.PHONY: help setup packages grub demo test fast synth check boot-matrix fuzz bench clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,10 +29,16 @@ test: setup ## all tests: the fast ones with coverage, the embedded clouds, then
 	@./setup/tests.sh
 
 fast: setup ## the fast tests alone, with coverage
-	@$(PY) -m pytest -n 2 -m "not embedded and not boot and not standin and not live" --cov
+	@$(PY) -m pytest -n 2 -m "not embedded and not assets and not boot and not standin and not live" --cov
 
-check: setup ## linters, types, layers
+synth: setup ## the CloudFormation template and the functions' packages, into cdk.out; judged by cdk-nag, needs no Node.js
+	@$(PY) app.py $(if $(DEPLOYMENT),-c deployment=$(DEPLOYMENT))
+
+check: setup synth ## linters, types, layers, the template, the state machine's definition
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+	@# W3005: the CDK writes dependencies out that CloudFormation would find by itself.
+	@.venv/bin/cfn-lint --ignore-checks W3005 --template 'cdk.out/*.template.json'
+	@./setup/definition.sh
 
 boot-matrix: setup ## boot the image on two firmwares and three buses, and the VHD as such
 	@$(PY) -m pytest -m matrix tests/e2e -v
@@ -44,4 +50,4 @@ bench: setup ## how quick the conversion is, against a plain copy and against ot
 	@$(PY) benchmarks/convert.py
 
 clean: ## remove what was built; the virtual environment stays
-	rm -rf build .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build cdk.out .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -8,8 +8,10 @@ from typing import NoReturn
 
 import typer
 
-from cli import image
-from failback.errors import FailbackError
+from cli import image, local, runs
+from failback.errors import FailbackError, NotDeployed, RequestInvalid
+
+FAILED, USAGE, NOT_READY = 1, 2, 3
 
 app = typer.Typer(
     name="failback",
@@ -18,6 +20,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(image.app, name="image")
+app.add_typer(local.app, name="local")
+app.command("prepare")(runs.prepare)
+app.command("list")(runs.list_runs)
+app.command("watch")(runs.watch_run)
+app.command("report")(runs.report)
 
 
 @app.callback()
@@ -26,14 +33,21 @@ def main() -> None:
 
 
 def run() -> None:
-    """Run the command; what the product refuses or fails at on purpose is one message and exit code 1."""
+    """Run the command; what the product refuses or fails at on purpose is one message and an exit code."""
     signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except FailbackError as error:
         typer.secho("error: ", err=True, fg=typer.colors.RED, bold=True, nl=False)
         typer.echo(str(error), err=True)
-        sys.exit(1)
+        sys.exit(exit_code(error))
+
+
+def exit_code(error: FailbackError) -> int:
+    """What a refusal ends with."""
+    if isinstance(error, RequestInvalid):
+        return USAGE
+    return NOT_READY if isinstance(error, NotDeployed) else FAILED
 
 
 def _end(number: int, _frame: object) -> NoReturn:

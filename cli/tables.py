@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from cli.units import mib, rate
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from failback.model.image import BuiltImage, DriverFacts, ImageReport
-
-MIB = 1024 * 1024
 
 
 def show_report(report: ImageReport) -> None:
@@ -25,14 +25,18 @@ def show_report(report: ImageReport) -> None:
 
 def show_built(built: BuiltImage) -> None:
     """A build's result, with its warnings."""
+    written = rate(built.data_bytes / max(built.build_seconds, 1e-9))
     rows = [
         ("Image", f"{built.output} ({built.format})"),
-        ("Size", f"{_mib(built.disk_size)}, of which {_mib(built.data_bytes)} have content"),
+        ("Size", f"{mib(built.disk_size)}, of which {mib(built.data_bytes)} have content"),
         ("Boots in", ", ".join(built.clouds)),
         ("Kernel", built.kernel_version),
         ("GRUB", built.grub_version),
         *(("Driver added", path) for path in built.injected),
-        ("Planned and written", f"{built.build_seconds:.2f} s, {_rate(built.data_bytes, built.build_seconds)}"),
+        (
+            "Planned and written",
+            f"{built.build_seconds:.2f} s, {written}",
+        ),
         ("Read back and checked", f"{built.check_seconds:.2f} s"),
         *(("Note", warning) for warning in built.warnings),
     ]
@@ -43,7 +47,7 @@ def _iso_rows(report: ImageReport) -> list[tuple[str, str]]:
     iso, boot, initrd, system = report.iso, report.boot, report.initrd, report.system
     launchers = [("Starts its script by", f"{each.kind}: {each.path} ({each.detail})") for each in system.launchers]
     return [
-        ("Label", f"{iso.label}, {_mib(iso.size)}, {iso.naming} names, made {iso.created or 'at an unknown time'}"),
+        ("Label", f"{iso.label}, {mib(iso.size)}, {iso.naming} names, made {iso.created or 'at an unknown time'}"),
         ("Boot entry", f"{boot.entry} in {boot.origin}: {boot.reason}"),
         ("Kernel", f"{boot.kernel}, version {boot.kernel_version}, {'an' if boot.efi_stub else 'no'} EFI stub"),
         (
@@ -52,7 +56,7 @@ def _iso_rows(report: ImageReport) -> list[tuple[str, str]]:
         ),
         ("Hooks", initrd.hook_directory or "none"),
         ("Arguments", " ".join(boot.arguments)),
-        ("Live image", f"{system.live_path}, {system.layout}, {_mib(system.live_size)}"),
+        ("Live image", f"{system.live_path}, {system.layout}, {mib(system.live_size)}"),
         ("System", f"{system.os_name}, kernels {_listed(system.kernels)}, SELinux {system.selinux}"),
         ("Client's start script", system.client_start or "not found"),
         *(launchers or [("Starts its script by", "not found")]),
@@ -62,11 +66,11 @@ def _iso_rows(report: ImageReport) -> list[tuple[str, str]]:
 def _build_rows(report: ImageReport) -> list[tuple[str, str]]:
     build = report.build
     partitions = [
-        (f"Partition {part.number}", f"{part.name}, {_mib(part.size)} from {_mib(part.offset)}")
+        (f"Partition {part.number}", f"{part.name}, {mib(part.size)} from {mib(part.offset)}")
         for part in build.partitions
     ]
     return [
-        ("Disk", _mib(build.disk_size)),
+        ("Disk", mib(build.disk_size)),
         *partitions,
         ("Arguments", " ".join(build.arguments)),
         *(("[red]Refusal[/]", text) for text in build.refusals),
@@ -96,11 +100,3 @@ def _drivers(drivers: Sequence[DriverFacts]) -> Table:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
-
-
-def _mib(size: int) -> str:
-    return f"{size / MIB:,.0f} MiB" if size >= 10 * MIB else f"{size / MIB:.2f} MiB"
-
-
-def _rate(size: int, seconds: float) -> str:
-    return f"{size / MIB / max(seconds, 1e-9):,.0f} MiB/s"

@@ -82,6 +82,87 @@ class SettingsInvalid(FailbackError):
     """Settings break their contract; the text lists every fault with its path."""
 
 
+class RequestInvalid(FailbackError):
+    """A run was asked for in a way that can't be; the text lists every fault with its path."""
+
+
+class DeploymentInvalid(FailbackError):
+    """The deployment's own settings, or a stage's contract, can't be used; the text lists every fault with its path."""
+
+
+class PackageIncomplete(FailbackError):
+    """A function's package can't be put together: a module, a requirement or a Python to compile it with is missing."""
+
+
+class StageTimedOut(FailbackError):
+    """A stage has been called again and again and isn't done by its deadline."""
+
+
+class CloudBusy(FailbackError):
+    """A cloud throttles or fails for a while; the state machine tries again.
+
+    `retry_after` is how many seconds the cloud itself asks to wait, 0 if it doesn't say.
+    """
+
+    retry_after: float = 0.0
+
+
+class CloudRefused(FailbackError):
+    """A cloud refuses a call for good: rights, quotas, policies or a value that it doesn't take."""
+
+
+class CloudUnreachable(CloudBusy):
+    """A cloud can't be reached over the network, or not in time; the state machine tries again."""
+
+
+class SignInRefused(FailbackError):
+    """The home doesn't let us in: the federation or the secret of the target isn't set up as the target says."""
+
+
+class ObjectMissing(FailbackError):
+    """An object isn't in its bucket (any more)."""
+
+
+class ObjectChanged(FailbackError):
+    """An object was replaced while it was being read."""
+
+
+class IsoNotPublished(FailbackError):
+    """AWS publishes no client ISO, or no hash of it, under that version in this Region."""
+
+
+class SnapshotFailed(FailbackError):
+    """A snapshot became an error, or stays pending."""
+
+
+class AmiUnsuitable(FailbackError):
+    """An AMI can't serve as client image: it isn't there, isn't available, or its root volume can't be read."""
+
+
+class ImportFailed(FailbackError):
+    """The client image can't be brought home."""
+
+
+class BootTestFailed(FailbackError):
+    """The throw-away machine didn't show the agent's mark."""
+
+
+class LeaseLost(FailbackError):
+    """Another run has taken over what this one was working on."""
+
+
+class NotGivenBack(FailbackError):
+    """Something that a run made couldn't be removed."""
+
+
+class RunUnknown(FailbackError):
+    """There is no run of that name."""
+
+
+class NotDeployed(FailbackError):
+    """There's no deployment to talk to: neither the embedded clouds run, nor is a stack named."""
+
+
 class MachineError(FailbackError):
     """A local virtual machine couldn't be started or didn't reach the state it was waited for."""
 

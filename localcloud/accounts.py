@@ -31,9 +31,14 @@ class Accounts:
 
     def caller(self, environ: WSGIEnvironment) -> str | None:
         """The calling account's twelve digits; None for an anonymous request."""
-        found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-        key = found[1] if found else _presigned_key(environ)
+        key = access_key(environ)
         return None if key is None else self.others.get(key, self.default)
+
+
+def access_key(environ: WSGIEnvironment) -> str | None:
+    """The access key that a request is signed with; None for an anonymous one."""
+    found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    return found[1] if found else _presigned_key(environ)
 
 
 def _presigned_key(environ: WSGIEnvironment) -> str | None:

@@ -8,12 +8,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from failback.errors import MachineError
 from failback.model.agent import GOOGLE_ATTRIBUTE, AgentSettings
+from localcloud.guests.marks import MARK as MARK
+from localcloud.guests.marks import read_mark, state_of
+from localcloud.guests.surroundings import STS_ADDRESS, metadata_forward, sts_forward
 from localcloud.machines.qemu import Machine
-from localcloud.machines.spec import Disk, Forward, MachineSpec
+from localcloud.machines.spec import Disk, MachineSpec
 from localcloud.metadata import MachineDocument, MachineIdentity, MetadataService
 from localcloud.metadata_azure import issuer as azure_issuer
 from localcloud.metadata_google import ISSUER as GOOGLE_ISSUER
@@ -22,14 +24,11 @@ from localcloud.sts import RoleTrust, SecurityTokenService
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from localcloud.machines.spec import Bus, DiskFormat, Firmware
+    from localcloud.machines.spec import Bus, DiskFormat, Firmware, Forward
     from localcloud.sts import Session
 
 Home = Literal["azure", "google"]
 
-METADATA_ADDRESS = "169.254.169.254"
-STS_ADDRESS = "169.254.169.253"
-MARK = "FAILBACK-AGENT"
 AUDIENCE = "api://drs-failback"
 ROLE = "arn:aws:iam::123456789012:role/failback-client"
 RECOVERY_INSTANCE = "i-0123456789abcdef0"
@@ -92,15 +91,14 @@ def _watch(boot: ClientBoot, machine: Machine, on_line: Callable[[str], None]) -
         left = boot.timeout - (time.monotonic() - began)
         line = machine.wait_for(r"\S", left)
         on_line(line)
-        _, found, mark = line.partition(f"{MARK} ")
-        if not found:
+        mark = read_mark(line)
+        if mark is None:
             continue
-        yield time.monotonic() - began, mark.strip()
-        state = mark.split(" ", 1)[0].strip()
-        if state == boot.until:
+        yield time.monotonic() - began, mark
+        if state_of(mark) == boot.until:
             return
-        if state == "failed":
-            message = f"the agent gave up: {mark.strip()}"
+        if state_of(mark) == "failed":
+            message = f"the agent gave up: {mark}"
             raise MachineError(message)
 
 
@@ -121,8 +119,8 @@ def _surroundings(boot: ClientBoot) -> Iterator[tuple[MachineSpec, MetadataServi
         else:
             metadata.update(attributes={GOOGLE_ATTRIBUTE: settings.to_text()})
         forwards = (
-            Forward(METADATA_ADDRESS, 80, _port(stack.enter_context(metadata.serve()))),
-            Forward(STS_ADDRESS, 443, _port(stack.enter_context(sts.serve()))),
+            metadata_forward(stack.enter_context(metadata.serve())),
+            sts_forward(stack.enter_context(sts.serve())),
         )
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="failback-boot-")))
         yield _spec(boot, folder, forwards), metadata, sts
@@ -159,9 +157,3 @@ def _settings(boot: ClientBoot, ca_certificates: str) -> AgentSettings:
             "mapping": [mapping],
         }
     )
-
-
-def _port(url: str) -> int:
-    port = urlsplit(url).port
-    assert port is not None
-    return port

@@ -25,19 +25,23 @@ if TYPE_CHECKING:
 class MachineIdentity:
     """Whom the machine may show itself as.
 
-    `subject` is the managed identity's object id or the service account's unique id; `client_id` and `tenant` are
-    Azure's, `email` is Google's.
+    `subject` is the managed identity's object id or the service account's unique id; `client_id`, `tenant` and, of a
+    user-assigned one, `resource_id` are Azure's, `email` is Google's.
     """
 
     subject: str
     tenant: str = "72f988bf-0000-4000-8000-2d7cd011db47"
     client_id: str = "0b4a7a31-0000-4000-8000-5d1b7f3c9e10"
+    resource_id: str | None = None
     email: str = "client@project.iam.gserviceaccount.com"
 
 
 @dataclass(frozen=True, slots=True)
 class MachineDocument:
-    """What the cloud knows of one machine. `user_data` is Azure's (base64), `attributes` are Google's."""
+    """What the cloud knows of one machine. `user_data` (base64) and `tags` are Azure's, `attributes` are Google's.
+
+    `identity` is whom it shows itself as unasked; `further` are those that have to be asked for by an id.
+    """
 
     cloud: Literal["azure", "google"]
     vm_id: str
@@ -47,6 +51,8 @@ class MachineDocument:
     user_data: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     identity: MachineIdentity | None = None
+    further: tuple[MachineIdentity, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,11 @@ TOKEN_SECONDS = 24 * 3600 - 300
 _INSTANCE = "/metadata/instance"
 _USER_DATA = "/metadata/instance/compute/userData"
 _TOKEN = "/metadata/identity/oauth2/token"
+_IDS = frozenset({"client_id", "object_id", "msi_res_id"})
 _PARAMETERS = {
     _INSTANCE: frozenset({"api-version", "format"}),
     _USER_DATA: frozenset({"api-version", "format"}),
-    _TOKEN: frozenset({"api-version", "resource", "client_id", "object_id"}),
+    _TOKEN: frozenset({"api-version", "resource", "client_id", "object_id", "msi_res_id"}),
 }
 
 
@@ -62,9 +63,11 @@ class AzureMetadata:
         resource = request.args.get("resource")
         if not resource:
             return _oauth_error("invalid_request", "Required query variable 'resource' is missing")
-        identity = document.identity
-        if identity is None or not _is_asked_for(request, identity):
-            return _oauth_error("invalid_request", "Identity not found")
+        identity = _asked_for(request, document)
+        if identity is None:
+            several = "Multiple user assigned identities exist, please specify the clientId of the identity"
+            found = document.further and not _IDS.intersection(request.args)
+            return _oauth_error("invalid_request", several if found else "Identity not found")
         now = int(time.time())
         token = self._signer.sign(_claims(identity, resource, now))
         return _json(
@@ -92,9 +95,15 @@ def _refusal(request: Request) -> Response | None:
     return None
 
 
-def _is_asked_for(request: Request, identity: MachineIdentity) -> bool:
-    wanted = (request.args.get("client_id", identity.client_id), request.args.get("object_id", identity.subject))
-    return wanted == (identity.client_id, identity.subject)
+def _asked_for(request: Request, document: MachineDocument) -> MachineIdentity | None:
+    """The identity of the ids that the request gives; without any, the one that speaks unasked."""
+    if not _IDS.intersection(request.args):
+        return document.identity
+    for each in (*([document.identity] if document.identity else []), *document.further):
+        ids = {"client_id": each.client_id, "object_id": each.subject, "msi_res_id": each.resource_id}
+        if all(request.args.get(name, value) == value for name, value in ids.items()):
+            return each
+    return None
 
 
 def _user_data(request: Request, document: MachineDocument) -> Response:
@@ -110,6 +119,8 @@ def _compute(document: MachineDocument) -> dict[str, object]:
         "location": document.location,
         "name": document.name,
         "provider": "Microsoft.Compute",
+        "tags": ";".join(f"{name}:{value}" for name, value in document.tags.items()),
+        "tagsList": [{"name": name, "value": value} for name, value in document.tags.items()],
         "userData": document.user_data or "",
         "vmId": document.vm_id,
     }

@@ -12,8 +12,9 @@ from tests.client_iso import ClientIso
 
 ROOT = Path(__file__).resolve().parent
 # What starts whole embedded clouds: quick one by one, a minute together.
-EMBEDDED = tuple(ROOT / "localcloud" / name for name in ("azure", "ebs", "gateway", "lambda_runner", "objects"))
-EMBEDDED_FILES = ("test_states_battery.py", "test_schedules.py", "test_faults.py")
+_PLACES = ("azure", "ebs", "embedded", "gateway", "lambda_runner", "objects", "test_federation.py")
+EMBEDDED = tuple(ROOT / "localcloud" / name for name in _PLACES)
+EMBEDDED_FILES = ("test_way_of_an_image.py", "test_states_battery.py", "test_schedules.py", "test_faults.py")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -99,6 +99,11 @@ class AccessDesk:
                     return each
         return None
 
+    def count(self, owner: str) -> int:
+        """How many signatures of the owner can be used."""
+        with self._lock:
+            return sum(self._is_active(each, owner) for each in self._grants.values())
+
     def revoke(self, owner: str) -> None:
         """End every signature of the owner, and wait for the writes under way."""
         with self._lock:

@@ -5,6 +5,7 @@ Source: the ARM RPC 1.0 ("Common API details", "Asynchronous Operations") as far
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import secrets
@@ -15,6 +16,8 @@ from werkzeug import Request, Response
 
 from localcloud.azure.refusals import ArmRefusal, Json
 from localcloud.azure.state import ResourceId
+from localcloud.faults import Answer as FaultAnswer
+from localcloud.faults import Call as FaultCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 POLL_MS = 50
 # A body is JSON and small; user data alone may be 64 KiB.
 LARGEST_BODY = 4 << 20
+# A machine's removal doesn't wait for whatever else is being done to it.
+PREEMPTED_BY_DELETE = ("Microsoft.Compute/virtualMachines",)
 _ITEM = re.compile(
     r"/subscriptions/(?P<sub>[^/]+)(?:/resourceGroups/(?P<group>[^/]+))?/providers/(?P<namespace>[^/]+)/(?P<rest>.+)",
     re.IGNORECASE,
@@ -114,6 +119,35 @@ class ArmFront:
         response.headers["x-ms-request-id"] = response.headers["x-ms-correlation-request-id"] = secrets.token_hex(16)
         return response(environ, start_response)
 
+    def identify(self, environ: WSGIEnvironment) -> FaultCall:
+        """Service `arm` with an operation as `disks/write` or `operations/read`, or `entra` with `token`."""
+        path, method = str(environ.get("PATH_INFO", "")), str(environ["REQUEST_METHOD"])
+        if path.endswith(("/oauth2/v2.0/token", "/openid-configuration")):
+            return FaultCall("entra", "token" if path.endswith("token") else "discovery")
+        match = _ITEM.fullmatch(path)
+        if match is None:
+            return FaultCall("arm", "")
+        if _OPERATION.fullmatch(match["rest"]):
+            return FaultCall("arm", "operations/read")
+        kind, *rest = match["rest"].rstrip("/").split("/")
+        return FaultCall("arm", _operation_name(kind, method, "/".join(rest[1:])))
+
+    def throttled(self, environ: WSGIEnvironment) -> FaultAnswer:
+        """ARM's 429, or Entra's."""
+        body: Json = {"error": {"code": "TooManyRequests", "message": "The request was throttled."}}
+        if self.identify(environ).service == "entra":
+            text = "AADSTS90055: The tenant is throttled."
+            body = {"error": "temporarily_unavailable", "error_description": text, "error_codes": [90055]}
+        heads = (("Content-Type", "application/json"), ("x-ms-retry-after-ms", str(POLL_MS)), ("Retry-After", "1"))
+        return FaultAnswer(429, heads, json.dumps(body).encode())
+
+    def documents(self) -> dict[str, Json]:
+        """Every resource as GET shows it, by its id."""
+        with self._state.lock:
+            self._board.settle()
+            found = [each for kind in self._kinds.values() for each in self._state.of_type(kind.type)]
+            return {str(each.id): copy.deepcopy(self._kinds[each.id.type.lower()].show(each, {})) for each in found}
+
     def _answer(self, request: Request) -> Response:
         try:
             self._tenant.check_bearer(request)
@@ -150,8 +184,7 @@ class ArmFront:
 
     def _kind_answer(self, request: Request, kind: Kind, group: str | None, rest: list[str]) -> Response:
         action = "/".join(rest[1:])
-        name = f"{kind.type.partition('/')[2]}/{action or _METHODS.get(request.method, request.method)}"
-        self._board.check_fault(name)
+        self._board.check_fault(_operation_name(kind.type.partition("/")[2], request.method, action))
         if not rest and request.method == "GET":
             if group:
                 self._state.check_group(group)
@@ -177,6 +210,8 @@ class ArmFront:
         if method not in _METHODS:
             raise ArmRefusal(405, "MethodNotAllowed", f"{method} isn't known for {kind.type}.")
         existing = self._state.find(call.id)
+        if existing and existing.busy and method == "DELETE" and kind.type in PREEMPTED_BY_DELETE:
+            self._board.preempt(existing)
         if existing and existing.busy:
             message = "The request failed due to conflict with a concurrent request: the resource is being changed."
             raise ArmRefusal(409, "Conflict", message)
@@ -215,6 +250,10 @@ class ArmFront:
             response = _json(200 if operation.answer is not None else 204, operation.answer)
         response.headers["x-ms-retry-after-ms"] = str(POLL_MS)
         return response
+
+
+def _operation_name(kind: str, method: str, action: str) -> str:
+    return f"{kind}/{action or _METHODS.get(method, method)}"
 
 
 def _check_query(request: Request, served: Kind | Collection) -> None:

@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             answer = self.server.answering(self.command, self.path, self.headers, body)  # type: ignore[arg-type]
         except BlobRefusal as refusal:
-            answer = _refused(refusal)
+            answer = refused(refusal)
         self._drain(body)
         self._send(answer)
 
@@ -138,7 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-def _refused(refusal: BlobRefusal) -> BlobAnswer:
+def refused(refusal: BlobRefusal) -> BlobAnswer:
+    """The answer that an error is: XML with its code, which a header repeats."""
     text = (
         f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{refusal.code}</Code>'
         f"<Message>{escape(refusal.message)}</Message></Error>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from localcloud.azure.blob_content import PAGE
 
@@ -25,6 +26,11 @@ _KNOWN_HEADERS = {
 _REFUSED_CONDITIONS = ("If-Modified-Since", "If-Unmodified-Since", "Content-Encoding", "Transfer-Encoding")
 _KNOWN_QUERY = {"comp", "timeout", "marker", "maxresults", "sv", "sr", "si", "sig"}
 
+_OPERATIONS = {
+    ("PUT", "page"): "PutPage", ("GET", "pagelist"): "GetPageRanges", ("GET", ""): "GetBlob",
+    ("HEAD", ""): "GetBlobProperties",
+}  # fmt: skip
+
 
 class BlobRefusal(Exception):
     """Ends a request with an error answer: XML with a code, which the header x-ms-error-code repeats."""
@@ -32,6 +38,12 @@ class BlobRefusal(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
+
+
+def operation_of(method: str, query: str) -> str:
+    """The call's name as the service's documentation has it, without its blanks; empty for one that isn't known."""
+    part = dict(parse_qsl(query)).get("comp", "")
+    return _OPERATIONS.get((method, part), "")
 
 
 @dataclass(frozen=True, slots=True)

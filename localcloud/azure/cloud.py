@@ -14,6 +14,7 @@ from localcloud.azure.clock import Clock, SystemClock
 from localcloud.azure.disks import Disks
 from localcloud.azure.identity import EntraTenant, FederatedCredential
 from localcloud.azure.machine_power import PowerRoom
+from localcloud.azure.machines import TYPE as MACHINES
 from localcloud.azure.machines import Machines
 from localcloud.azure.network import ADDRESSES, NICS, SECURITY_GROUPS, NetworkKind, Networks, VirtualNetwork
 from localcloud.azure.operations import OperationBoard
@@ -22,24 +23,34 @@ from localcloud.azure.sizes import Skus
 from localcloud.azure.snapshots import Snapshots
 from localcloud.azure.state import CloudState
 from localcloud.azure.tls import server_context, write_ca_file
+from localcloud.faults import FaultInjector
 from localcloud.serving import serve_application
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from _typeshed.wsgi import WSGIApplication
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     from localcloud.azure.arm import Kind
+    from localcloud.azure.blob_http import Answering
     from localcloud.azure.driver import MachineDriver
     from localcloud.azure.operations import Fault
     from localcloud.azure.refusals import Json
+    from localcloud.faults import FaultPlan, FaultRecord
     from localcloud.tokens import TokenSigner
 
 
 @dataclass(frozen=True, slots=True)
 class AzureSettings:
-    """What exists from the start. `latency` maps an operation (`disks/write`, `virtualMachines/start`) to seconds."""
+    """What exists from the start. `latency` maps an operation (`disks/write`, `virtualMachines/start`) to seconds.
+
+    Its keys `blob/PutPage` (GetBlob, GetPageRanges, GetBlobProperties) are what each such call takes, by the machine's
+    own clock. `copy_keeps_generation` refuses copies of disks that state another generation or kind of system than
+    their source. `faults` are those of the services `arm`, `entra` and `blob`. `around` puts something before ARM and
+    Entra, `around_blobs` before the disks' pages.
+    """
 
     folder: Path
     credentials: tuple[FederatedCredential, ...]
@@ -50,6 +61,10 @@ class AzureSettings:
     subscription: str = "3f0e4b6a-0000-4000-8000-6f1d2b9c7a01"
     tenant: str = "72f988bf-0000-4000-8000-2d7cd011db47"
     latency: Mapping[str, float] = field(default_factory=dict)
+    copy_keeps_generation: bool = False
+    faults: FaultPlan | None = None
+    around: Callable[[WSGIApplication], WSGIApplication] = lambda front: front
+    around_blobs: Callable[[Answering], Answering] = lambda answer: answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +93,13 @@ class AzureCloud:
         self._state = CloudState(settings.folder, clock, settings.groups)
         self._board = OperationBoard(self._state, settings.latency)
         desk = AccessDesk(clock)
-        self._blobs = PageBlobs(desk)
-        tenant = EntraTenant(
+        self._desk = desk
+        self._blobs = PageBlobs(desk, settings.around_blobs, settings.latency, faults=settings.faults)
+        self._tenant = EntraTenant(
             settings.tenant, clock=clock, credentials=settings.credentials, issuers=settings.issuers, signer=signer
         )
-        disks, networks = Disks(self._state, self._board, desk), Networks(self._state)
+        disks = Disks(self._state, self._board, desk, settings.copy_keeps_generation)
+        networks = Networks(self._state)
         for network in settings.networks:
             networks.add(settings.subscription, settings.location, network)
         self._room = PowerRoom(self._state, driver, settings.tenant)
@@ -93,10 +110,11 @@ class AzureCloud:
             subscription=settings.subscription,
             state=self._state,
             board=self._board,
-            tenant=tenant,
+            tenant=self._tenant,
             kinds=kinds,
             collections=[Skus(settings.location)],
         )
+        self._injector = FaultInjector(self._front, settings.faults, self._front) if settings.faults else None
 
     @contextmanager
     def serve(self, *, port: int = 0, blob_port: int = 0) -> Iterator[AzureEndpoints]:
@@ -105,7 +123,7 @@ class AzureCloud:
         context = server_context(self._authority, "127.0.0.1", "localhost")
         with (
             self._blobs.serve(port=blob_port, tls=context) as blob_url,
-            serve_application(self._front, port=port, tls=context) as base_url,
+            serve_application(self._settings.around(self._injector or self._front), port=port, tls=context) as base_url,
         ):
             try:
                 yield AzureEndpoints(base_url, blob_url, ca_file)
@@ -114,11 +132,35 @@ class AzureCloud:
                     self._room.stop_all()
                     self._state.save()
 
+    @property
+    def fault_records(self) -> tuple[FaultRecord, ...]:
+        """What was done by the plan of faults: ARM's and Entra's in order, then the blobs'."""
+        done = (self._injector, self._blobs.injector)
+        return tuple(record for each in done if each for record in each.records)
+
     def everything(self) -> dict[str, Json]:
         """Every resource's document by its id."""
         with self._state.lock:
             self._board.settle()
             return self._state.everything()
+
+    def listing(self) -> dict[str, Json]:
+        """Every resource as GET shows it, by its id, to compare before and after: looking changes nothing in it.
+
+        With `activeAccess`, the signatures of a disk or snapshot that can be used, and a machine's `powerState`.
+        """
+        with self._state.lock:
+            documents = self._front.documents()
+            for resource_id, document in documents.items():
+                document["activeAccess"] = self._desk.count(resource_id)
+                resource = self._state.find(resource_id)
+                if resource and resource.id.type == MACHINES:
+                    document["powerState"] = self._room.power_of(resource)
+            return documents
+
+    def trust(self, credential: FederatedCredential) -> None:
+        """Let an application take one more subject's tokens for its own."""
+        self._tenant.trust(credential)
 
     def fail_next(self, *faults: Fault) -> None:
         """Let the next requests for these operations fail, one each."""

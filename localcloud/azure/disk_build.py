@@ -39,8 +39,8 @@ _PLATFORM_KEY = {"type": "EncryptionAtRestWithPlatformKey"}
 _SOURCES = ("microsoft.compute/snapshots", "microsoft.compute/disks")
 
 
-def new_disk(state: CloudState, disk_id: ResourceId, body: Json) -> Resource:
-    """The disk that the body asks for, with its file made."""
+def new_disk(state: CloudState, disk_id: ResourceId, body: Json, *, copy_keeps: bool = False) -> Resource:
+    """The disk that the body asks for, with its file; `copy_keeps`: a copy has its source's kind and generation."""
     properties = body.get("properties", {})
     option = properties.get("creationData", {}).get("createOption")
     if option is None:
@@ -56,7 +56,7 @@ def new_disk(state: CloudState, disk_id: ResourceId, body: Json) -> Resource:
         create_sparse(path, size + FOOTER_SIZE)
     elif option == "Copy":
         source = copy_source(state, properties["creationData"], body["location"], _SOURCES)
-        inherit(disk.properties, source.properties)
+        inherit(disk.properties, source.properties, strict=copy_keeps)
         size = _copy_size(properties, source.hidden["size"])
         check_security(disk.properties)
         copy_sparse(state.folder / source.hidden["file"], path, size=size)
@@ -113,13 +113,14 @@ def copy_source(state: CloudState, creation: Json, location: str, kinds: Iterabl
     return source
 
 
-def inherit(properties: Json, source: Json) -> None:
-    """Fill in from the source what the copy doesn't say itself; the generation can't differ."""
+def inherit(properties: Json, source: Json, *, strict: bool) -> None:
+    """Fill in from the source what the copy doesn't say itself; `strict`: it can't say otherwise."""
     for name in INHERITED:
         if name in source:
             properties.setdefault(name, source[name])
-    if properties.get("hyperVGeneration") != source.get("hyperVGeneration") and "hyperVGeneration" in source:
-        refuse_value("A copy has the generation of its source.", "hyperVGeneration")
+    for name, what in (("hyperVGeneration", "generation"), ("osType", "kind of system")):
+        if strict and name in source and properties[name] != source[name]:
+            refuse_value(f"A copy has the {what} of its source.", name)
 
 
 def check_security(properties: Json) -> None:

@@ -41,6 +41,7 @@ class Disks:
     state: CloudState
     board: OperationBoard
     desk: AccessDesk
+    copy_keeps_generation: bool = False
     type: str = TYPE
     api_version: str = "2026-03-02"
     queries: frozenset[str] = frozenset()
@@ -50,7 +51,7 @@ class Disks:
         body = DISK.clean(call.body)
         disk = self.state.find(call.id)
         if disk is None:
-            disk = new_disk(self.state, call.id, body)
+            disk = new_disk(self.state, call.id, body, copy_keeps=self.copy_keeps_generation)
             self.state.add(disk)
         else:
             _check_same(disk, body)

@@ -70,6 +70,11 @@ class EntraTenant:
         self._clock, self._credentials, self._issuers = clock, tuple(credentials), dict(issuers)
         self._audiences, self._signer = tuple(audiences), signer or TokenSigner()
 
+    def trust(self, credential: FederatedCredential) -> None:
+        """Let an application take one more subject's tokens for its own."""
+        if credential not in self._credentials:
+            self._credentials = (*self._credentials, credential)
+
     def answer(self, request: Request) -> Response | None:
         """The answer to a request for one of this service's paths; None for any other path."""
         tenant, _, path = request.path.lstrip("/").partition("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ class PowerRoom:
     driver: MachineDriver
     tenant: str
     _handles: dict[str, MachineHandle] = field(default_factory=dict)
+    # Held while a log moves from a handle to its file: whoever reads it sees it in one of the two places.
+    _logs: threading.Lock = field(default_factory=threading.Lock)
 
     def power_of(self, machine: Resource) -> str:
         """The power state; a guest that powered itself off is stopped, and keeps its place."""
@@ -50,11 +53,12 @@ class PowerRoom:
 
     def stop(self, machine: Resource, power: str) -> None:
         """Turn it off, keep what it wrote to its serial port, and leave it stopped or deallocated."""
-        handle = self._handles.pop(machine.properties["vmId"], None)
+        handle = self._handles.get(machine.properties["vmId"])
         if handle:
             handle.stop()
-            with self._log(machine).open("ab") as file:
+            with self._logs, self._log(machine).open("ab") as file:
                 file.write(handle.console())
+                del self._handles[machine.properties["vmId"]]
         self._note(machine, power)
 
     def refresh(self, machine: Resource) -> None:
@@ -65,9 +69,10 @@ class PowerRoom:
 
     def console(self, machine: Resource) -> bytes:
         """The serial log: of the starts before, and of this one so far."""
-        path, handle = self._log(machine), self._handles.get(machine.properties["vmId"])
-        before = path.read_bytes() if path.exists() else b""
-        return before + (handle.console() if handle else b"")
+        with self._logs:
+            path, handle = self._log(machine), self._handles.get(machine.properties["vmId"])
+            before = path.read_bytes() if path.exists() else b""
+            return before + (handle.console() if handle else b"")
 
     def stop_all(self) -> None:
         """Turn every machine off, as the cloud itself ends."""

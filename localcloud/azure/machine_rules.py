@@ -49,6 +49,9 @@ def fill_document(state: CloudState, document: Json) -> None:
     storage = properties.setdefault("storageProfile", {})
     storage.setdefault("dataDisks", [])
     size = size_named(properties.get("hardwareProfile", {}).get("vmSize") or refuse_missing("vmSize"))
+    if size.restricted:
+        message = f"The requested VM size '{size.name}' isn't available to this subscription in this location."
+        raise ArmRefusal(409, "SkuNotAvailable", message, target="vmSize")
     disk = _os_disk(state, storage)
     _check_boot(disk, size)
     _check_controller(disk, size, storage)

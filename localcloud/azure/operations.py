@@ -1,6 +1,8 @@
 """Long-running operations: what is begun now, comes due by the clock, and is finished when anybody looks.
 
 Source: the ARM RPC "Asynchronous Operations": Azure-AsyncOperation and Location, both polled until they say the end.
+
+Unconfirmed: that a machine's removal preempts whatever else is being done to it, and with which error that ends.
 """
 
 from __future__ import annotations
@@ -104,6 +106,17 @@ class OperationBoard:
         due = [each for each in self._operations.values() if each.status == "InProgress" and each.due <= now]
         for operation in sorted(due, key=lambda each: each.due):
             self._end(operation)
+
+    def preempt(self, resource: Resource) -> None:
+        """End what is under way on the resource, without its effect, for an operation that can't wait."""
+        now = self.state.clock.now()
+        under_way = [each for each in self._operations.values() if each.status == "InProgress"]
+        for operation in under_way:
+            if operation.resource is resource:
+                message = "The operation has been preempted by a more recent operation."
+                operation.fault = ArmRefusal(409, "OperationPreempted", message)
+                operation.due = now
+                self._end(operation)
 
     def _end(self, operation: Operation) -> None:
         operation.resource.busy = False

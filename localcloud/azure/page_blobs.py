@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,16 +18,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from localcloud.azure.blob_content import DiskContent, TextContent
+from localcloud.azure.blob_faults import injector_before, through
 from localcloud.azure.blob_http import BlobAnswer, BlobServer
-from localcloud.azure.blob_request import LARGEST_WRITE, BlobRefusal, BlobRequest
+from localcloud.azure.blob_request import LARGEST_WRITE, BlobRefusal, BlobRequest, operation_of
 from localcloud.azure.crc64 import crc64
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO
 
     from localcloud.azure.access import AccessDesk, Grant
+    from localcloud.azure.blob_http import Answering
+    from localcloud.faults import FaultInjector, FaultPlan
 
 # 16 bodies of 4 MiB each: the bound on what writers hold in memory.
 PARALLEL_WRITES = 16
@@ -39,15 +43,27 @@ _LARGEST_HASHED_READ = 4 << 20
 
 @dataclass(slots=True)
 class PageBlobs:
-    """Answers requests that a signature of the desk opens."""
+    """Answers requests that a signature of the desk opens; `around` puts something before that.
+
+    `latency` maps a call (`blob/PutPage`) to the seconds that each one takes: any number of calls wait at once.
+    """
 
     desk: AccessDesk
+    around: Callable[[Answering], Answering] = lambda answer: answer
+    latency: Mapping[str, float] = field(default_factory=dict)
+    sleep: Callable[[float], None] = time.sleep
+    faults: FaultPlan | None = None
+    injector: FaultInjector | None = None
     _writers: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(PARALLEL_WRITES))
 
     @contextmanager
     def serve(self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         """Serve for the length of a `with` block, which gets the base URL; the desk's URLs then begin with it."""
-        server = BlobServer((host, port), self.answer, tls=tls)
+        answering: Answering = self.answer
+        if self.faults:
+            self.injector = injector_before(self.answer, self.faults)
+            answering = through(self.injector)
+        server = BlobServer((host, port), self.around(answering), tls=tls)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         self.desk.base_url = f"{'https' if tls else 'http'}://{host}:{server.server_address[1]}"
@@ -62,6 +78,10 @@ class PageBlobs:
         """Judge one request and do it; raises BlobRefusal. The body is read only by a write that may happen."""
         parts = urlsplit(target)
         request = BlobRequest(method, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), headers)
+        seconds = self.latency.get(f"blob/{operation_of(method, parts.query)}", 0)
+        if seconds:
+            # Before anything is held: no lock, no place among the writers, no body in memory.
+            self.sleep(seconds)
         grant = self.desk.opened(request.path, dict(request.query))
         if grant is None:
             raise _not_authenticated()

@@ -68,6 +68,15 @@ class BodySchema:
             refuse_unemulated(f"'{shown}' of {self.model}", shown)
 
 
+def checked_answer(library: str, model: str, document: object) -> Json:
+    """An answer as the SDK's model takes it: equal to the document, unless a value is null or an enum is misspelt.
+
+    Raises ArmRefusal for a member that the model doesn't know, or a value of another type.
+    """
+    package = import_module(f"azure.mgmt.{library}.models")
+    return _clean_model(getattr(package, model), document, "", whole=True)
+
+
 def emulated(*paths: str) -> frozenset[str]:
     """The paths of a schema; `a.{b,c}` stands for two."""
     result: set[str] = set()
@@ -90,7 +99,8 @@ def _members(model: type) -> dict[str, Member]:
     }
 
 
-def _clean_model(model: type, document: object, path: str) -> Json:
+def _clean_model(model: type, document: object, path: str, *, whole: bool = False) -> Json:
+    """`whole` keeps what only the service writes."""
     if not isinstance(document, dict):
         refuse_value(f"'{path or 'the body'}' isn't a JSON object.", path)
     members = _members(model)
@@ -104,24 +114,24 @@ def _clean_model(model: type, document: object, path: str) -> Json:
                 f"Could not find member '{name}' on object of type '{model.__name__}'. Path '{where}'.",
                 target=where,
             )
-        if value is not None and not members[name].read_only:
-            cleaned[name] = _clean_value(members[name].annotation, value, where)
+        if value is not None and (whole or not members[name].read_only):
+            cleaned[name] = _clean_value(members[name].annotation, value, where, whole=whole)
     return cleaned
 
 
-def _clean_value(annotation: object, value: object, path: str) -> object:
+def _clean_value(annotation: object, value: object, path: str, *, whole: bool) -> object:
     choices = [each for each in typing.get_args(annotation) if each is not type(None)]
     if typing.get_origin(annotation) is list:
-        return _clean_list(choices[0], value, path)
+        return _clean_list(choices[0], value, path, whole=whole)
     if typing.get_origin(annotation) is dict:
-        return _clean_map(choices[1], value, path)
+        return _clean_map(choices[1], value, path, whole=whole)
     if choices:
         # Unions are Optional[X], or str with the enum of its known values: the last one says most.
-        return _clean_value(choices[-1], value, path)
+        return _clean_value(choices[-1], value, path, whole=whole)
     if not isinstance(annotation, type):
         return value
     if hasattr(annotation, "_is_model"):
-        return _clean_model(annotation, value, path)
+        return _clean_model(annotation, value, path, whole=whole)
     if annotation.__name__ in _OPEN:
         return _clean_primitive(str, value, path)
     if issubclass(annotation, enum.Enum):
@@ -129,16 +139,16 @@ def _clean_value(annotation: object, value: object, path: str) -> object:
     return _clean_primitive(annotation, value, path)
 
 
-def _clean_list(annotation: object, value: object, path: str) -> list[object]:
+def _clean_list(annotation: object, value: object, path: str, *, whole: bool) -> list[object]:
     if not isinstance(value, list):
         refuse_value(f"'{path}' isn't a JSON array.", path)
-    return [_clean_value(annotation, item, f"{path}[{index}]") for index, item in enumerate(value)]
+    return [_clean_value(annotation, item, f"{path}[{index}]", whole=whole) for index, item in enumerate(value)]
 
 
-def _clean_map(annotation: object, value: object, path: str) -> Json:
+def _clean_map(annotation: object, value: object, path: str, *, whole: bool) -> Json:
     if not isinstance(value, dict):
         refuse_value(f"'{path}' isn't a JSON object.", path)
-    return {name: _clean_value(annotation, item, f"{path}.{name}") for name, item in value.items()}
+    return {name: _clean_value(annotation, item, f"{path}.{name}", whole=whole) for name, item in value.items()}
 
 
 def _clean_enum(annotation: type[enum.Enum], value: object, path: str) -> str:

@@ -30,6 +30,7 @@ class MachineSize:
     architecture: str = "x64"
     most_data_disks: int = 8
     trusted_launch: bool = True
+    restricted: bool = False
 
     def sku(self, location: str) -> Json:
         """Its entry in the SKU list."""
@@ -39,10 +40,13 @@ class MachineSize:
             "MaxDataDiskCount": str(self.most_data_disks), "DiskControllerTypes": ", ".join(self.controllers),
             "TrustedLaunchDisabled": str(not self.trusted_launch), "AcceleratedNetworkingEnabled": "True",
         }  # fmt: skip
+        restriction = {"type": "Location", "values": [location], "restrictionInfo": {"locations": [location]},
+                       "reasonCode": "NotAvailableForSubscription"}  # fmt: skip
         return {
             "resourceType": "virtualMachines", "name": self.name, "tier": "Standard", "family": self.family,
             "size": self.name.removeprefix("Standard_"), "locations": [location],
-            "locationInfo": [{"location": location, "zones": [], "zoneDetails": []}], "restrictions": [],
+            "locationInfo": [{"location": location, "zones": [], "zoneDetails": []}],
+            "restrictions": [restriction] if self.restricted else [],
             "capabilities": [{"name": name, "value": value} for name, value in capabilities.items()],
         }  # fmt: skip
 
@@ -53,6 +57,7 @@ SIZES = {
         MachineSize("Standard_B2s", "standardBSFamily", 2, 4096, ("V1", "V2"), ("SCSI",), most_data_disks=4),
         MachineSize("Standard_B2ms", "standardBSFamily", 2, 8192, ("V1", "V2"), ("SCSI",), most_data_disks=4),
         MachineSize("Standard_D2s_v3", "standardDSv3Family", 2, 8192, ("V1", "V2"), ("SCSI",), most_data_disks=4),
+        MachineSize("Standard_D2s_v4", "standardDSv4Family", 2, 8192, ("V1", "V2"), ("SCSI",), restricted=True),
         MachineSize("Standard_D2s_v5", "standardDSv5Family", 2, 8192, ("V1", "V2"), ("SCSI",), most_data_disks=4),
         MachineSize("Standard_D4s_v5", "standardDSv5Family", 4, 16384, ("V1", "V2"), ("SCSI",)),
         MachineSize("Standard_E2bds_v5", "standardEBDSv5Family", 2, 16384, ("V1", "V2"), ("SCSI", "NVMe")),

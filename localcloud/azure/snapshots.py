@@ -110,7 +110,7 @@ class Snapshots:
             refuse_unemulated(f"SKU {sku}", "sku.name")
         snapshot = new_resource(self.state, call.id, body, folder="snapshots")
         source = copy_source(self.state, creation, body["location"], ("microsoft.compute/disks",))
-        inherit(snapshot.properties, source.properties)
+        inherit(snapshot.properties, source.properties, strict=True)
         snapshot.hidden["upload"] = None
         if snapshot.properties.setdefault("incremental", False):
             family = uuid.uuid5(uuid.NAMESPACE_URL, source.properties["uniqueId"])

@@ -11,6 +11,7 @@ from localcloud.gateway.dispatch import Applications, Gateway
 from localcloud.gateway.lambda_door import LambdaDoor
 from localcloud.lambda_runner.code_store import CodeStore
 from localcloud.lambda_runner.function import Surroundings
+from localcloud.lambda_runner.role_sessions import RoleSessions
 from localcloud.lambda_runner.runner import MOST_WORKERS, LambdaRunner
 from localcloud.moto_seams.deliveries import Deliveries
 from localcloud.moto_seams.engine import TimeScale
@@ -20,7 +21,7 @@ from localcloud.schedules import ScheduleClock
 from localcloud.serving import serve_application
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -31,7 +32,8 @@ class AwsSettings:
     """What an embedded AWS is started with. `folder` holds functions' code and logs.
 
     `variables` and `ca_bundle` reach every function's environment; `wait_scale` is how long a second of a Wait state
-    or of a pause before a retry lasts.
+    or of a pause before a retry lasts. `sessions` knows which function is calling; `around` puts something before all
+    services; `code` is where functions' code lies, if not in the folder.
     """
 
     folder: Path
@@ -42,6 +44,9 @@ class AwsSettings:
     wait_scale: float = 1.0
     most_workers: int = MOST_WORKERS
     event_retry_seconds: Sequence[float] = (60.0, 120.0)
+    sessions: RoleSessions = field(default_factory=RoleSessions)
+    around: Callable[[WSGIApplication], WSGIApplication] = lambda gateway: gateway
+    code: CodeStore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +77,10 @@ class _Threshold:
 def run_aws(settings: AwsSettings) -> Iterator[EmbeddedAws]:
     """An embedded AWS for the length of a `with` block; raises LocalCloudError if it can't be started."""
     rest, threshold, scale = moto_application(), _Threshold(), TimeScale(settings.wait_scale)
-    store = CodeStore(settings.folder / "code")
+    store = settings.code or CodeStore(settings.folder / "code")
     with ExitStack() as stack:
         url = stack.enter_context(serve_application(threshold, port=settings.port))
-        around = Surroundings(url, settings.ca_bundle, tuple(sorted(settings.variables.items())))
+        around = Surroundings(url, settings.ca_bundle, tuple(sorted(settings.variables.items())), settings.sessions)
         runner = stack.enter_context(
             LambdaRunner(
                 settings.folder / "lambda",
@@ -87,5 +92,6 @@ def run_aws(settings: AwsSettings) -> Iterator[EmbeddedAws]:
         functions = MotoFunctions(store)
         deliveries = Deliveries(runner, functions)
         stack.enter_context(installed(Engine(url, runner, functions, deliveries, scale)))
-        threshold.application = Gateway(settings.applications, functions=LambdaDoor(runner, functions), rest=rest)
+        gateway = Gateway(settings.applications, functions=LambdaDoor(runner, functions), rest=rest)
+        threshold.application = settings.around(gateway)
         yield EmbeddedAws(url, runner, scale, ScheduleClock(deliveries.schedules), deliveries.undelivered)

@@ -1,9 +1,11 @@
-"""Functions' code as folders: each archive is unpacked once, by its hash."""
+"""Functions' code as folders: each archive is unpacked once, by its hash, and a folder on this machine not at all."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 import shutil
 import tempfile
 import threading
@@ -33,6 +35,25 @@ class CodeStore:
                 self._extract(archive, place)
         return place, digest
 
+    def stage(self, folder: Path) -> bytes:
+        """A small archive that stands for a folder: unpacking it gives the folder's very files, by hard links.
+
+        The archive names the folder and goes wherever a package's archive goes. Raises LocalCloudError as `unpack`.
+        """
+        _refuse_size(sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()))
+        archive = _stand_in(str(folder.resolve()))
+        place = self._folder / hashlib.sha256(archive).hexdigest()
+        half = Path(tempfile.mkdtemp(dir=self._folder, prefix="staging-"))
+        with self._lock:
+            try:
+                shutil.copytree(folder, half, symlinks=True, copy_function=_link, dirs_exist_ok=True)
+                # Staged again, it may hold other files: workers that run go on with those they have open.
+                shutil.rmtree(place, ignore_errors=True)
+                half.rename(place)
+            finally:
+                shutil.rmtree(half, ignore_errors=True)
+        return archive
+
     def _extract(self, archive: bytes, place: Path) -> None:
         half = Path(tempfile.mkdtemp(dir=self._folder, prefix="unpacking-"))
         try:
@@ -57,7 +78,28 @@ def _extract_member(package: zipfile.ZipFile, member: zipfile.ZipInfo, folder: P
 
 
 def _check_size(package: zipfile.ZipFile) -> None:
-    size = sum(member.file_size for member in package.infolist())
+    _refuse_size(sum(member.file_size for member in package.infolist()))
+
+
+def _refuse_size(size: int) -> None:
     if size > MAX_UNPACKED_BYTES:
         message = f"Unzipped size must be smaller than {MAX_UNPACKED_BYTES} bytes; this package has {size}."
         raise LocalCloudError(message)
+
+
+def _stand_in(text: str) -> bytes:
+    """A ZIP archive of one file, the same bytes for the same text."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        # Without a time of its own, a member gets the present one.
+        package.writestr(zipfile.ZipInfo("STAGED"), text)
+    return buffer.getvalue()
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK}:
+            raise
+        shutil.copy2(source, target, follow_symlinks=False)

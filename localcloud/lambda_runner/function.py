@@ -6,10 +6,11 @@ Names of the variables: AWS Lambda developer guide, "Using Lambda environment va
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from failback.errors import RuntimeMismatch
+from localcloud.lambda_runner.role_sessions import RoleSessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,7 @@ class FunctionSpec:
     version: str = "$LATEST"
     reserved_concurrency: int | None = None
     retries: int = DEFAULT_RETRIES
+    role: str = ""
 
     @property
     def region(self) -> str:
@@ -51,11 +53,15 @@ class FunctionSpec:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every worker is given by whoever runs the clouds: where AWS is, whom TLS trusts, further variables."""
+    """What every worker is given by whoever runs the clouds: where AWS is, whom TLS trusts, further variables.
+
+    `sessions` gives each function the access key that stands for its role.
+    """
 
     endpoint_url: str
     ca_bundle: Path | None = None
     variables: tuple[tuple[str, str], ...] = ()
+    sessions: RoleSessions = field(default_factory=RoleSessions)
 
 
 def check_runtime(function: FunctionSpec) -> None:
@@ -79,7 +85,7 @@ def worker_environment(
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "HOME": str(temporary),
-        "AWS_ACCESS_KEY_ID": "ASIAIOSFODNN7EXAMPLE",
+        "AWS_ACCESS_KEY_ID": surroundings.sessions.open(role=function.role, function=function.arn),
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_SESSION_TOKEN": "local",
         "AWS_ENDPOINT_URL": surroundings.endpoint_url,

@@ -13,7 +13,7 @@ from localcloud.machines.spec import GUEST_DNS, GUEST_FIRST_LEASE, GUEST_GATEWAY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from localcloud.machines.spec import Disk, Forward, MachineSpec
+    from localcloud.machines.spec import Disk, Forward, Hardware, MachineSpec
 
 QEMU = "qemu-system-x86_64"
 FORWARDER = Path(__file__).with_name("guestfwd.py")
@@ -31,6 +31,7 @@ def compose_command(spec: MachineSpec, folder: Path) -> list[str]:
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std", "-monitor", "none"),
         *("-rtc", "base=utc", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
         *("-device", "virtio-rng-pci"),
+        *_hardware(spec.hardware),
         *_firmware(spec, folder),
         *_disks(spec),
         *_cdrom(spec),
@@ -41,6 +42,14 @@ def compose_command(spec: MachineSpec, folder: Path) -> list[str]:
 def escape(value: str | Path) -> str:
     """A value within a comma-separated option of QEMU, where a comma is written twice."""
     return str(value).replace(",", ",,")
+
+
+def _hardware(hardware: Hardware) -> Iterator[str]:
+    if hardware.maker:
+        product = f",product={escape(hardware.product)}" if hardware.product else ""
+        yield from ("-smbios", f"type=1,manufacturer={escape(hardware.maker)}{product}")
+    if hardware.unique_id:
+        yield from ("-uuid", hardware.unique_id)
 
 
 def _firmware(spec: MachineSpec, folder: Path) -> Iterator[str]:
@@ -95,7 +104,8 @@ def _network(spec: MachineSpec) -> Iterator[str]:
         f"user,id=net,net={GUEST_NET},host={GUEST_GATEWAY},dns={GUEST_DNS},dhcpstart={GUEST_FIRST_LEASE},restrict=on{forwards}",
     )
     # No boot ROM: machines boot from their disks only.
-    yield from ("-device", "virtio-net-pci,netdev=net,romfile=")
+    mac = f",mac={spec.hardware.mac_address}" if spec.hardware.mac_address else ""
+    yield from ("-device", f"virtio-net-pci,netdev=net,romfile={mac}")
 
 
 def _forward(forward: Forward) -> str:

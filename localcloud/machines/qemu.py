@@ -76,6 +76,16 @@ class Machine:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def console_file(self) -> Path:
+        """Where the serial console's bytes go as they come; it's there once the machine was started."""
+        return self._console
+
+    @property
+    def errors(self) -> str:
+        """What QEMU itself has said."""
+        return self._errors.read_text(errors="replace") if self._errors.exists() else ""
+
+    @property
     def log(self) -> str:
         """The serial console's text so far, without control sequences."""
         if self._process is not None and not self._stopped:

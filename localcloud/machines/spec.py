@@ -58,6 +58,16 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
+class Hardware:
+    """Whom the firmware names (SMBIOS type 1), the machine's UUID, its interface's MAC address; empty: QEMU's own."""
+
+    maker: str = ""
+    product: str = ""
+    unique_id: str = ""
+    mac_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MachineSpec:
     """A machine to start: it reaches nothing but the forwards. With a `cdrom` it boots that first."""
 
@@ -68,6 +78,7 @@ class MachineSpec:
     cpus: int = 2
     forwards: tuple[Forward, ...] = ()
     cdrom: Path | None = None
+    hardware: Hardware = Hardware()
 
 
 def check_spec(spec: MachineSpec) -> None:

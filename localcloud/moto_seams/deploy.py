@@ -26,6 +26,7 @@ NOT_EMULATED = {
     "AWS::Logs::QueryDefinition": "a saved query of the AWS console",
     "AWS::ResourceGroups::Group": "groups things in the AWS console",
     "AWS::SSM::Document": "runbooks are started by AWS Systems Manager",
+    "AWS::S3::BucketPolicy": "permissions aren't enforced",
     "AWS::SNS::TopicPolicy": "permissions aren't enforced",
 }
 """Resource types that may stand in a template though nothing here does what they ask for, each with why."""

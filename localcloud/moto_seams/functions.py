@@ -50,6 +50,7 @@ class MotoFunctions:
             variables=tuple(sorted((str(key), str(value)) for key, value in function.environment_vars.items())),
             version=str(function.version) if str(function.version) != "1" else "$LATEST",
             reserved_concurrency=None if reserved is None else int(reserved),
+            role=str(function.role or ""),
         )
 
 

@@ -1,4 +1,7 @@
-"""EBS snapshots by the EBS direct APIs (botocore's service model ebs 2019-11-02)."""
+"""EBS snapshots by the EBS direct APIs (botocore's service model ebs 2019-11-02).
+
+Unconfirmed: that completing a snapshot again is refused with the reason INVALID_SNAPSHOT_ID.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, cast
 
+from failback.clouds.aws.answers import whole_body
 from failback.errors import DataCorrupt
 from failback.ports import BlockReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from botocore.response import StreamingBody
     from mypy_boto3_ebs import EBSClient
     from mypy_boto3_ec2 import EC2Client
 
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 TIMEOUT_MINUTES = 240
 # References that one call lists; the service's upper bound.
 PAGE = 10_000
+_WRONG_STATE = "INVALID_SNAPSHOT_ID"
 
 
 class EbsSnapshots:
@@ -49,7 +55,12 @@ class EbsSnapshots:
         )
 
     def complete(self, snapshot: str, *, blocks: int) -> None:
-        self._ebs.complete_snapshot(SnapshotId=snapshot, ChangedBlocksCount=blocks)
+        try:
+            self._ebs.complete_snapshot(SnapshotId=snapshot, ChangedBlocksCount=blocks)
+        except self._ebs.exceptions.ValidationException as error:
+            # It was completed by a call whose answer was lost; whether it's sound, its state tells.
+            if error.response.get("Reason") != _WRONG_STATE:
+                raise
 
     def state(self, snapshot: str) -> SnapshotState:
         (found,) = self._ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
@@ -67,9 +78,16 @@ class EbsSnapshots:
                 return
 
     def get(self, snapshot: str, block: BlockReference) -> bytes:
-        answer = self._ebs.get_snapshot_block(SnapshotId=snapshot, BlockIndex=block.index, BlockToken=block.token)
-        data = answer["BlockData"].read()
-        if _checksum(data) != answer["Checksum"]:
+        promised = ""
+
+        def ask() -> StreamingBody:
+            nonlocal promised
+            answer = self._ebs.get_snapshot_block(SnapshotId=snapshot, BlockIndex=block.index, BlockToken=block.token)
+            promised = answer["Checksum"]
+            return answer["BlockData"]
+
+        data = whole_body(ask)
+        if _checksum(data) != promised:
             message = f"{snapshot}: block {block.index} arrived damaged; try again"
             raise DataCorrupt(message)
         return data

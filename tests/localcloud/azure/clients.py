@@ -87,14 +87,12 @@ class RecordingDriver:
 
 
 @dataclass(frozen=True)
-class Azure:
-    """The cloud under test, where it's served, its clock, its driver, and the folder with its files."""
+class AzureAccount:
+    """A cloud, where it's served, and what it was made of: what a client of its has to know."""
 
     cloud: AzureCloud
     at: AzureEndpoints
-    clock: VirtualClock
     settings: AzureSettings
-    driver: RecordingDriver
 
     def credential(self, **claims: object) -> ClientAssertionCredential:
         """The SDK's credential by a client assertion."""
@@ -132,6 +130,14 @@ class Azure:
     def token(self) -> str:
         """A bearer token for ARM."""
         return self.credential().get_token("https://management.azure.com/.default").token
+
+
+@dataclass(frozen=True)
+class Azure(AzureAccount):
+    """The cloud under test, with its clock and its driver."""
+
+    clock: VirtualClock
+    driver: RecordingDriver
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,19 +29,26 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
+def settings_changes() -> dict[str, Any]:
+    """Settings of the cloud that a test wants otherwise, by parametrising this."""
+    return {}
+
+
+@pytest.fixture
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings_changes: dict[str, Any]) -> Iterator[Azure]:
     """A fresh cloud by a clock that only the test moves."""
     clock = VirtualClock()
     settings = AzureSettings(
         folder=tmp_path / "azure",
         credentials=(FederatedCredential(CLIENT_ID, ISSUER, SUBJECT, AUDIENCE),),
         issuers={ISSUER: SIGNER.public_key},
+        **settings_changes,
     )
     driver = RecordingDriver()
     cloud = AzureCloud(settings, driver=driver, clock=clock, authority=AUTHORITY, signer=SIGNER)
     with cloud.serve() as endpoints:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(endpoints.ca_file))
-        yield Azure(cloud, endpoints, clock, settings, driver)
+        yield Azure(cloud, endpoints, settings, clock, driver)
 
 
 @pytest.fixture

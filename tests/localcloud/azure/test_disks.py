@@ -204,8 +204,31 @@ def test_a_disk_that_awaits_its_upload_cannot_be_copied(compute: ComputeManageme
         compute.snapshots.begin_create_or_update(GROUP, "moment", body)
     with refused("OperationNotAllowed"):
         compute.disks.begin_create_or_update(GROUP, "copy", body)
-    body = {"location": LOCATION, "properties": {"creationData": creation, "hyperVGeneration": "V2"}}
-    uploaded_disk(compute, "whole")
-    creation["sourceResourceId"] = made(compute.disks.get(GROUP, "whole").id)
-    with refused("InvalidParameter", "generation"):
-        compute.disks.begin_create_or_update(GROUP, "copy", body)
+
+
+OTHERWISE = [{"hyperVGeneration": "V2"}, {"osType": "Windows"}]
+
+
+def other_copy(compute: ComputeManagementClient, change: dict[str, str]) -> Any:  # noqa: ANN401 - any model
+    creation = {"createOption": "Copy", "sourceResourceId": uploaded_disk(compute, "whole")}
+    body: Any = {"location": LOCATION, "properties": {"creationData": creation} | change}
+    return compute.disks.begin_create_or_update(GROUP, "copy", body).result()
+
+
+@pytest.mark.parametrize("change", OTHERWISE, ids=["generation", "system"])
+def test_a_copy_may_state_another_generation_or_system(
+    compute: ComputeManagementClient, change: dict[str, str]
+) -> None:
+    copied = other_copy(compute, change)
+    stated = {"osType": "Linux", "hyperVGeneration": "V1"} | change
+    assert (copied.os_type, copied.hyper_v_generation) == (stated["osType"], stated["hyperVGeneration"])
+
+
+@pytest.mark.parametrize("settings_changes", [{"copy_keeps_generation": True}], ids=["strict"])
+@pytest.mark.parametrize("change", OTHERWISE, ids=["generation", "system"])
+def test_a_strict_cloud_refuses_a_copy_of_another_kind(
+    compute: ComputeManagementClient, change: dict[str, str]
+) -> None:
+    with refused("InvalidParameter", "of its source"):
+        other_copy(compute, change)
+    assert [each.name for each in compute.disks.list()] == ["whole"]

@@ -1,0 +1,76 @@
+"""`failback local`: the embedded clouds, started, stopped and looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.settings import read_settings
+
+if TYPE_CHECKING:
+    from localcloud.embedded.state_file import EmbeddedState
+
+app = typer.Typer(help="The embedded clouds: AWS and Azure on this machine, with no account.", no_args_is_help=True)
+
+
+@app.command()
+def up(
+    *,
+    iso: Annotated[
+        Path | None,
+        typer.Option(help="A client ISO of your own. Default: the stand-in.", exists=True, dir_okay=False),
+    ] = None,
+) -> None:
+    """Start them and deploy the product into them; once they run, this command ends."""
+    # Late: the embedded clouds' libraries take longer to load than everything else of the command.
+    from localcloud.embedded.control import StartOptions, start, status
+
+    folder = read_settings().local
+    running = status(folder)
+    if running is not None:
+        typer.echo(f"The embedded clouds run already (process {running.pid}); `failback local down` stops them.")
+        return
+    state = start(folder, StartOptions(iso=iso), on_progress=typer.echo)
+    _show(state)
+
+
+@app.command()
+def down() -> None:
+    """Stop them, and wait until they have."""
+    from localcloud.embedded.control import stop
+
+    stopped = stop(read_settings().local)
+    typer.echo("The embedded clouds have stopped." if stopped else "The embedded clouds don't run.")
+
+
+@app.command("status")
+def show_status(*, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show whether they run, and where; exit code 3 where they don't."""
+    from localcloud.embedded.control import status
+
+    running = status(read_settings().local)
+    if json:
+        typer.echo(running.model_dump_json(indent=2) if running else "null")
+    elif running is None:
+        typer.echo("The embedded clouds don't run; start them with: failback local up")
+    else:
+        _show(running)
+    if running is None:
+        raise typer.Exit(3)
+
+
+def _show(state: EmbeddedState) -> None:
+    from cli.units import aligned
+
+    rows = [
+        ("process", f"{state.pid}, since {state.started:%Y-%m-%d %H:%M:%S %Z}".rstrip()),
+        ("AWS", f"{state.aws_url} ({state.region})"),
+        ("Azure", f"{state.azure_url}, blobs {state.blob_url}, CA {state.ca_file}"),
+        ("client ISO", f"{state.iso}{' (stand-in)' if state.iso_is_standin else ''}"),
+        ("stack", state.stack),
+        *sorted(state.outputs.items()),
+    ]
+    typer.echo("The embedded clouds run.")
+    typer.echo("\n".join(f"  {line}" for line in aligned(rows)))

@@ -1,0 +1,1 @@
+"""Azure by its management and blob SDKs."""

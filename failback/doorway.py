@@ -1,0 +1,124 @@
+"""The doorway of every stage: decode the run's state, one call, encode the result; log, measure and record around it.
+
+Nothing about the business stands here. A stage that isn't done by its deadline fails here, since every stage would
+have to ask the same question.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from failback.errors import FailbackError, StageTimedOut
+from failback.model.record import StageEntry
+from failback.model.run import RunState, StageResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    from aws_lambda_powertools import Logger
+
+    from failback.ports import Clock, RunLog
+
+METRICS_NAMESPACE = "drs-failback"
+
+
+T = TypeVar("T")
+
+
+class Surroundings(Protocol):
+    """What the doorway needs of a stage's surroundings; the stage itself needs more."""
+
+    @property
+    def run_log(self) -> RunLog: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def deadline(self) -> timedelta: ...
+
+    def guard(self, call: Callable[[], T], /) -> T:
+        """Make a call; an SDK's error comes out as one of our own vocabulary."""
+        ...
+
+
+S = TypeVar("S", bound=Surroundings)
+Event = dict[str, Any]
+Result = StageResult[Any, Any]
+
+
+def stage_doorway(
+    stage: str, work: Callable[[RunState, S], Result], connect: Callable[[], S]
+) -> Callable[[Event, object], Event]:
+    """The Lambda handler of a stage; `connect` is called with the first event, never at import."""
+
+    def handler(event: Event, context: object) -> Event:
+        from aws_lambda_powertools import Logger
+        from aws_lambda_powertools.utilities.parser import parse
+
+        state = parse(event=event, model=RunState)
+        logger = Logger(service=stage)
+        logger.append_keys(run=state.run.id, request=getattr(context, "aws_request_id", ""))
+        return _call(stage, work, connect(), state, logger)
+
+    return handler
+
+
+def _call(stage: str, work: Callable[[RunState, S], Result], around: S, state: RunState, logger: Logger) -> Event:
+    now = around.clock.now()
+    began = _began(stage, state) or now
+    try:
+        result = around.guard(lambda: work(state, around))
+        if result.status != "done" and around.clock.now() - began > around.deadline:
+            raise StageTimedOut(_overdue(stage, around.deadline, result))
+    except FailbackError as error:
+        name, advice = type(error).__name__, str(error)
+        logger.warning("stage failed", extra={"error": name, "cause": advice})
+        entry = StageEntry(
+            stage=stage, status="failed", began=began, updated=around.clock.now(), error=name, advice=advice
+        )
+        _record(around, state, entry, now)
+        raise
+    result = result.model_copy(update={"since": began})
+    logger.info("stage called", extra={"status": result.status, "progress": result.progress})
+    _record(around, state, _entry(stage, result, began, around.clock.now()), now)
+    return result.model_dump(mode="json")
+
+
+def _record(around: Surroundings, state: RunState, entry: StageEntry, called: datetime) -> None:
+    """In the run log, for people; and as a metric, for alarms."""
+    _measure(entry.stage, entry.status, seconds=(entry.updated - called).total_seconds())
+    around.guard(lambda: around.run_log.note(state.run.id, entry))
+
+
+def _began(stage: str, state: RunState) -> datetime | None:
+    before = getattr(state, stage, None)
+    return before.since if isinstance(before, StageResult) else None
+
+
+def _overdue(stage: str, deadline: timedelta, result: Result) -> str:
+    note = result.progress.note if result.progress else ""
+    return (
+        f"{stage} isn't done after {deadline.total_seconds() / 60:.0f} minutes{': ' if note else ''}{note}. Look for "
+        "throttling in its log; raise deadline_minutes in its stage.json if the work is only slow, and start again: "
+        "what is finished isn't done twice."
+    )
+
+
+def _entry(stage: str, result: Result, began: datetime, now: datetime) -> StageEntry:
+    facts = result.facts.model_dump(mode="json") if result.facts is not None else None
+    return StageEntry(
+        stage=stage, status=result.status, began=began, updated=now, progress=result.progress, facts=facts
+    )
+
+
+def _measure(stage: str, status: str, *, seconds: float) -> None:
+    """The length of one call, as CloudWatch reads it from the log."""
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+    with single_metric(
+        name="StageSeconds", unit=MetricUnit.Seconds, value=seconds, namespace=METRICS_NAMESPACE
+    ) as metric:
+        metric.add_dimension(name="stage", value=stage)
+        metric.add_dimension(name="status", value=status)

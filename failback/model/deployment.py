@@ -1,0 +1,105 @@
+"""A deployment file: what the CDK app deploys, by which Python, and the targets it's for; in JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+from pydantic import AfterValidator, StringConstraints, ValidationError
+
+from failback.errors import DeploymentInvalid
+from failback.model.agent import Region
+from failback.model.facts import Facts
+from failback.model.target import Federation, StoredSecret, Target
+from failback.naming import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic_core import ErrorDetails
+
+    from failback.model.target import HomeName
+
+PythonVersion = Literal["3.11", "3.12", "3.13"]
+DEFAULT_PYTHON: PythonVersion = "3.11"
+"""Drives the Lambda runtime, pip's --python-version and the local runner alike: Debian 12's own."""
+
+LogDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+"""What CloudWatch Logs takes (PutRetentionPolicy, retentionInDays)."""
+
+LONGEST_NAME = 24
+"""A function is called <name>-<stage>-<home>, in 64 characters at most; the stage's name may be 32 of them."""
+
+_ADVICE = {
+    "extra_forbidden": "take it out, or look for a spelling mistake",
+    "missing": "add it",
+    "union_tag_invalid": "name one that there is",
+    "union_tag_not_found": "add it",
+}
+
+
+def _check_targets(targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    if not targets:
+        message = "there's none, and nothing would work at home. Name at least one"
+        raise ValueError(message)
+    twice = sorted(name for name, count in Counter(target.name for target in targets).items() if count > 1)
+    if twice:
+        message = f"these names stand there twice: {', '.join(twice)}. Give each target a name of its own"
+        raise ValueError(message)
+    return targets
+
+
+class Deployment(Facts):
+    """One deployment. `name` is the prefix of everything in it; without `region` the one at hand is deployed to.
+
+    `log_days` is how long logs are kept. With `removal` "retain" the image bucket, the run log, the key and the logs
+    outlive the stack; "destroy" removes them with it (the bucket only if it's empty). `snapshot_keys` are the KMS keys
+    that the account's new snapshots, or AMIs given as client images, are encrypted with.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=LONGEST_NAME)] = PREFIX
+    region: Region | None = None
+    python: PythonVersion = DEFAULT_PYTHON
+    log_days: LogDays = 90
+    removal: Literal["retain", "destroy"] = "retain"
+    snapshot_keys: tuple[
+        Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")], ...
+    ] = ()
+    targets: Annotated[tuple[Target, ...], AfterValidator(_check_targets)]
+
+    @property
+    def homes(self) -> Sequence[HomeName]:
+        """The homes that any target is at, each once."""
+        return sorted({target.home for target in self.targets})
+
+    def audiences(self, home: HomeName) -> Sequence[str]:
+        """What identity tokens for that home are made out to."""
+        ways = (target.credential for target in self.targets if target.home == home)
+        return sorted({way.audience for way in ways if isinstance(way, Federation)})
+
+    def secrets(self, home: HomeName) -> Sequence[str]:
+        """The ARNs of the secrets that that home's targets name."""
+        ways = (target.credential for target in self.targets if target.home == home)
+        return sorted({way.secret_arn for way in ways if isinstance(way, StoredSecret)})
+
+
+def parse_deployment(text: str | bytes, *, source: str = "deployment.json") -> Deployment:
+    """Read a deployment file's text; raises DeploymentInvalid that lists every fault with its path and what to do."""
+    try:
+        return Deployment.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        faults = "".join(f"\n  {_fault(each)}" for each in error.errors(include_url=False))
+        message = f"{source} isn't a deployment:{faults}\ndeployment.example.json is a whole one."
+        raise DeploymentInvalid(message) from error
+
+
+def _fault(error: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in error["loc"] if part not in _TAGS) or "the whole file"
+    advice = _ADVICE.get(error["type"], "put it right")
+    return f"{path}: {error['msg'].removeprefix('Value error, ')}; {advice}."
+
+
+# pydantic puts the kind of a credential into the path, though the file has no such member.
+_TAGS = {str(each) for kind in (Federation, StoredSecret) for each in get_args(kind.model_fields["kind"].annotation)}

@@ -1,0 +1,52 @@
+"""What the run log keeps of a run: what every door shows, and what the report is made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import JsonValue
+
+from failback.model.facts import Facts
+from failback.model.request import Goal
+from failback.model.run import Outcome, Progress, Status
+
+RunStatus = Literal["running", "done", "failed"]
+
+
+class RunRecord(Facts):
+    """One run: what was asked for, and how it stands."""
+
+    run: str
+    execution: str
+    goal: Goal
+    target: str
+    home: str
+    started: datetime
+    status: RunStatus = "running"
+    ended: datetime | None = None
+    outcome: Outcome | None = None
+
+
+class StageEntry(Facts):
+    """One stage of a run: when it was first and last called, how often, how far it is, and what came of it.
+
+    `facts` is the stage's own result once it's done; `error` and `advice` belong to the last call that failed.
+    """
+
+    stage: str
+    status: Status | Literal["failed"]
+    began: datetime
+    updated: datetime
+    calls: int = 1
+    progress: Progress | None = None
+    facts: JsonValue = None
+    error: str = ""
+    advice: str = ""
+
+
+class RunHistory(Facts):
+    """A run and its stages, in the order they began."""
+
+    record: RunRecord
+    stages: tuple[StageEntry, ...] = ()

@@ -1,0 +1,273 @@
+"""The state of a run as it travels through the state machine: ids and small facts, never more.
+
+Every stage is called with the whole state (`RunState`) and gives back one `StageResult`, which the machine keeps under
+the stage's own name. A stage that isn't finished gives its cursor and is called again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from failback.model.facts import Facts
+from failback.model.request import ClientImageChoice, Goal
+from failback.model.target import HomeName, Target
+
+F = TypeVar("F")
+C = TypeVar("C")
+
+Status = Literal["done", "more", "pending"]
+"""`done`; `more`: call again at once, there's more to copy; `pending`: call again after `wait_seconds`."""
+
+
+class Progress(Facts):
+    """How far a stage is, in bytes (or blocks of work: `unit`)."""
+
+    done: int
+    total: int
+    unit: Literal["bytes", "steps"] = "bytes"
+    note: str = ""
+
+
+class StageResult(Facts, Generic[F, C]):
+    """What a stage gives back. `since` is when it was first called in this run; `facts` are there once it's done."""
+
+    status: Status
+    wait_seconds: int = 0
+    since: datetime | None = None
+    progress: Progress | None = None
+    cursor: C | None = None
+    facts: F | None = None
+
+
+def cursor_of(result: StageResult[F, C] | None) -> C | None:
+    """Where a stage goes on; None in its first call."""
+    return None if result is None else result.cursor
+
+
+def facts_of(result: StageResult[F, C] | None) -> F | None:
+    """What a stage left, once it's done."""
+    return None if result is None else result.facts
+
+
+class RunFacts(Facts):
+    """The run itself: its id (the execution's name), the execution's ARN, and when it was started."""
+
+    id: str
+    execution: str
+    started: datetime
+
+
+class HomeFacts(Facts):
+    """The home of the run's target: its name, and the functions of the stages that work there, by stage."""
+
+    name: HomeName
+    functions: dict[str, str]
+
+
+class PublishedIso(Facts):
+    """The client ISO as AWS publishes it: `etag` pins the object, `sha512` is in hexadecimal, `size` in bytes."""
+
+    bucket: str
+    key: str
+    etag: str
+    size: int
+    sha512: str
+    owner: str
+
+
+class StoredIso(Facts):
+    """The client ISO in the image bucket, its hash checked."""
+
+    key: str
+    size: int
+    sha512: str
+
+
+class Ami(Facts):
+    """The client image in EC2: its id and name, the snapshot of its root volume, that volume's size in GiB."""
+
+    id: str
+    name: str
+    snapshot: str
+    size_gib: int
+
+
+class ExportedImage(Facts):
+    """The client image in the image bucket, in the format its home takes; `disk_size` is without a footer, in bytes.
+
+    `data_blocks` is where data is: one bit for each 512 KiB block, lowest bit first, in base64.
+    """
+
+    key: str
+    format: Literal["vhd", "gce"]
+    size: int
+    disk_size: int
+    data_blocks: str
+
+
+class HomeImage(Facts):
+    """The client image at home: its resource id; `tested` once a machine has booted from it."""
+
+    id: str
+    name: str
+    key: str
+    tested: bool = False
+
+
+class FoundArtefacts(Facts):
+    """What was there already when the run looked."""
+
+    iso: StoredIso | None = None
+    ami: Ami | None = None
+    export: ExportedImage | None = None
+    image: HomeImage | None = None
+
+
+ImageWork = Literal["fetch_iso", "build_image", "export_image", "import_image", "boot_test", "nothing"]
+
+
+class ClientImagePlan(Facts):
+    """Which client image this run needs (`key` names its content) in which format, what's there, what comes `next`."""
+
+    key: str
+    format: Literal["vhd", "gce"]
+    next: ImageWork
+    published: PublishedIso | None = None
+    found: FoundArtefacts = FoundArtefacts()
+
+
+class CopyCursor(Facts):
+    """A multipart upload under way: its id, the next byte to copy; `copied` when only the check is left."""
+
+    upload: str
+    next_byte: int = 0
+    copied: bool = False
+
+
+class BuildCursor(Facts):
+    """A snapshot being written: the next 512 KiB block to look at (None: all are written), and how many were put."""
+
+    snapshot: str
+    next_block: int | None = 0
+    put: int = 0
+    completed: bool = False
+
+
+class BootTestCursor(Facts):
+    """Which machine is being tested; `removing` once its console has said what it had to say, `seconds` after `began`.
+
+    `mark` is the agent's (`ready ...`, `failed ...`), or what there was instead: `stopped`, `silent` or `broken`.
+    """
+
+    machine: str
+    began: datetime
+    removing: bool = False
+    mark: str = ""
+    console: str = ""
+    seconds: float = 0.0
+
+
+class BootTest(Facts):
+    """How the boot test went: the agent's mark on the serial console, and seconds from the machine's making to it."""
+
+    image: HomeImage
+    mark: str
+    seconds: float
+
+
+class Belonging(Facts):
+    """Something that a run made: what kind, its id, and what the cloud is called that has it."""
+
+    cloud: str
+    kind: str
+    id: str
+    name: str = ""
+
+
+class LeftBehind(Facts):
+    """What couldn't be removed, why, and the command that removes it."""
+
+    belonging: Belonging
+    why: str
+    command: str
+
+
+class Returned(Facts):
+    """What giving back removed, and what it had to leave."""
+
+    removed: tuple[Belonging, ...] = ()
+    left: tuple[LeftBehind, ...] = ()
+
+
+class Outcome(Facts):
+    """How a run ended: where it failed, with which error of the vocabulary, what happened and what to do."""
+
+    outcome: Literal["done", "failed"]
+    stage: str = ""
+    error: str = ""
+    cause: str = ""
+    report: str = ""
+
+
+class Failure(BaseModel):
+    """A failure as the state machine catches it: Step Functions gives Error and Cause."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    Error: str = ""
+    Cause: str = ""
+
+
+class RunState(BaseModel):
+    """The state of a run. Unknown members are other stages' business."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    run: RunFacts
+    goal: Goal
+    target: Target
+    home: HomeFacts
+    client_image: ClientImageChoice
+    failed: dict[str, Failure] = {}
+    find_client_image: StageResult[ClientImagePlan, None] | None = None
+    fetch_iso: StageResult[StoredIso, CopyCursor] | None = None
+    build_image: StageResult[Ami, BuildCursor] | None = None
+    export_image: StageResult[ExportedImage, CopyCursor] | None = None
+    import_image: StageResult[HomeImage, dict[str, JsonValue]] | None = None
+    boot_test: StageResult[BootTest, BootTestCursor] | None = None
+    give_back: StageResult[Returned, dict[str, JsonValue]] | None = None
+
+    def needed(self, value: F | None, what: str) -> F:
+        """A value that an earlier stage has to have left; ValueError where the state machine skipped that stage."""
+        if value is None:
+            message = f"the run's state holds no {what.removeprefix('a ').removeprefix('an ')}: a stage was skipped"
+            raise ValueError(message)
+        return value
+
+    @property
+    def plan(self) -> ClientImagePlan:
+        """What find_client_image found; ValueError in a stage that comes before it."""
+        return self.needed(facts_of(self.find_client_image), "a plan of the client image")
+
+    @property
+    def iso(self) -> StoredIso | None:
+        """The ISO in the image bucket, fetched by this run or before it."""
+        return facts_of(self.fetch_iso) or self.plan.found.iso
+
+    @property
+    def ami(self) -> Ami | None:
+        """The AMI, built by this run or before it."""
+        return facts_of(self.build_image) or self.plan.found.ami
+
+    @property
+    def export(self) -> ExportedImage | None:
+        """The exported image, by this run or before it."""
+        return facts_of(self.export_image) or self.plan.found.export
+
+    @property
+    def image(self) -> HomeImage | None:
+        """The image at home, imported by this run or before it."""
+        return facts_of(self.import_image) or self.plan.found.image

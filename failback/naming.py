@@ -1,0 +1,65 @@
+"""Names and tags of everything that a run makes: from them alone a stage finds its work again, and clean-up its own."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+PREFIX = "drs-failback"
+RUN_TAG = f"{PREFIX}:run"
+SERVER_TAG = f"{PREFIX}:server"
+CREATED_TAG = f"{PREFIX}:created"
+IMAGE_TAG = f"{PREFIX}:image"
+"""On a client image: its key, so that it's found by content. A boot test's result lies beside it at home."""
+
+KEY_LENGTH = 20
+"""Hexadecimal digits of an image's key: 80 bits, enough to tell contents apart, short enough for every name."""
+
+
+def run_tags(run: str, created: datetime, **more: str) -> dict[str, str]:
+    """The tags of something that a run makes; `more` are further ones, without our prefix."""
+    extra = {f"{PREFIX}:{name}": value for name, value in more.items()}
+    return {RUN_TAG: run, CREATED_TAG: created.strftime("%Y-%m-%dT%H:%M:%SZ"), **extra}
+
+
+def image_name(key: str) -> str:
+    """The name of the client image with that key: of its AMI, and of its disk or image at home."""
+    return f"{PREFIX}-client-{key}"
+
+
+def try_machine_name(run: str) -> str:
+    """The name of a run's throw-away machine; its disk and interface are called after it."""
+    return f"{PREFIX}-test-{short_hash(run)}"
+
+
+def iso_key(sha512: str) -> str:
+    """Where the client ISO with that hash is kept in the image bucket."""
+    return f"iso/{sha512}.iso"
+
+
+def iso_proof_key(sha512: str) -> str:
+    """Beside a kept ISO: the note that its hash was checked."""
+    return f"iso/{sha512}.json"
+
+
+def export_key(key: str, image_format: str) -> str:
+    """Where a client image is kept in the image bucket, as a home takes it."""
+    return f"images/{key}/client.{image_format}"
+
+
+def export_proof_key(key: str, image_format: str) -> str:
+    """Beside an exported image: which of its blocks hold data; written last, so it's there only if all of it is."""
+    return f"images/{key}/client.{image_format}.json"
+
+
+def report_key(run: str) -> str:
+    """Where a run's report is kept in the image bucket."""
+    return f"reports/{run}.json"
+
+
+def short_hash(text: str) -> str:
+    """Ten hexadecimal digits of a text: for names that have to be short."""
+    return hashlib.sha256(text.encode()).hexdigest()[:10]

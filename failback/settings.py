@@ -1,0 +1,57 @@
+"""What a function is told by its environment: read once at the edge, frozen, every missing name listed at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import BeforeValidator, Field, Json, ValidationError
+
+from failback.errors import DeploymentInvalid
+from failback.model.facts import Facts
+from failback.model.target import HomeName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "FAILBACK_"
+
+# Environment variables have no "not set" of their own once a template names them.
+_EmptyIsNone = BeforeValidator(lambda value: value or None)
+
+
+class FunctionSettings(Facts):
+    """One function's settings; each field comes from the variable FAILBACK_<FIELD>.
+
+    `functions` names the home stages' functions by home and stage (check_request only), `targets` is the prefix of the
+    parameters that hold targets, `grub` the folder of GRUB's images. The last two are for the embedded clouds only.
+    """
+
+    stage: str
+    table: str
+    bucket: str
+    region: str
+    targets: str = ""
+    deadline_minutes: Annotated[int, Field(ge=1)] = 60
+    home: Annotated[HomeName | None, _EmptyIsNone] = None
+    functions: Json[dict[HomeName, dict[str, str]]] = Field(default_factory=dict)
+    grub: str = "grub"
+    azure_arm: str = ""
+    azure_authority: str = ""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """From a function's environment; raises DeploymentInvalid with every fault, by the variable's name."""
+        given = {name: environment[variable] for name, variable in _variables().items() if variable in environment}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            variables = _variables()
+            faults = "; ".join(f"{variables.get(str(each['loc'][0]), '')}: {each['msg']}" for each in error.errors())
+            message = f"The function's environment is wrong: {faults}. Deploy the stack again; it sets all of them."
+            raise DeploymentInvalid(message) from error
+
+
+def _variables() -> dict[str, str]:
+    """Fields and the variables they come from; the Region is Lambda's own."""
+    named = {name: f"{PREFIX}{name.upper()}" for name in FunctionSettings.model_fields}
+    return {**named, "region": "AWS_REGION"}

@@ -1,0 +1,1 @@
+"""The stage find_client_image."""

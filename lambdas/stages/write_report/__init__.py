@@ -1,0 +1,1 @@
+"""The stage write_report."""

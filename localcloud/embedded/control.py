@@ -1,0 +1,146 @@
+"""Starts and stops the embedded clouds in a process of their own, and tells whether they run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from failback.errors import LocalCloudError
+from localcloud.embedded.state_file import LOG_FILE, STATE_FILE, EmbeddedState, read_state, start_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRESS = "progress: "
+"""How the lines of the log begin that are meant for whoever waits for the start."""
+START_SECONDS = 2400.0
+"""The longest start: a stand-in ISO built anew (two minutes), every package of the functions fetched (many)."""
+STOP_SECONDS = 40.0
+"""What an orderly end may take: each machine gets some seconds to go, then it's killed."""
+LOOK_SECONDS = 0.1
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """What to start. Without `iso` a stand-in of the given size is built; `assembly` is deployed instead of the app's.
+
+    `machines` are real ones by QEMU, or scripted ones without a processor.
+    """
+
+    iso: Path | None = None
+    standin: Literal["small", "real"] = "small"
+    machines: Literal["qemu", "scripted"] = "qemu"
+    assembly: Path | None = None
+    faults: Path | None = None
+    wait_scale: float = 1.0
+    port: int = 0
+
+    def arguments(self) -> list[str]:
+        """As the daemon's command line takes them."""
+        given = {"--iso": self.iso, "--assembly": self.assembly, "--faults": self.faults}
+        paths = [part for name, path in given.items() if path for part in (name, str(path.resolve()))]
+        plain = ["--standin", self.standin, "--machines", self.machines]
+        return [*paths, *plain, "--wait-scale", str(self.wait_scale), "--port", str(self.port)]
+
+
+def start(
+    folder: Path, options: StartOptions | None = None, on_progress: Callable[[str], None] = lambda _line: None
+) -> EmbeddedState:
+    """Start the clouds and wait until all is ready; clouds that run already are left as they are.
+
+    Raises LocalCloudError with the end of the log if they can't be started.
+    """
+    running = status(folder)
+    if running is not None:
+        return running
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STATE_FILE).unlink(missing_ok=True)
+    pid = _spawn(folder, options or StartOptions())
+    with ExitStack() as undo:
+        # Whoever started it and isn't there to see it end, by Ctrl-C too, leaves nothing behind.
+        undo.callback(_end, pid, alive=lambda: start_of(pid) is not None)
+        state = _await_ready(folder, pid, on_progress)
+        undo.pop_all()
+    return state
+
+
+def status(folder: Path) -> EmbeddedState | None:
+    """The clouds that run from this folder; None for none."""
+    return read_state(folder)
+
+
+def stop(folder: Path) -> bool:
+    """End the clouds and wait for it; False if none ran. A file that dead ones left behind is removed."""
+    running = status(folder)
+    if running is not None:
+        _end(running.pid, alive=lambda: running.is_alive)
+    (folder / STATE_FILE).unlink(missing_ok=True)
+    return running is not None
+
+
+def _spawn(folder: Path, options: StartOptions) -> int:
+    """Start the process in a session of its own, writing to the log; gives its id."""
+    command = [sys.executable, "-m", "localcloud.embedded.daemon", "--folder", str(folder.resolve())]
+    with (folder / LOG_FILE).open("wb") as log, Path(os.devnull).open("rb") as nothing:
+        streams = ((nothing, 0), (log, 1), (log, 2))
+        # Not subprocess: it wants to see the end of what it started, and this outlives its starter.
+        return os.posix_spawn(
+            sys.executable,
+            [*command, *options.arguments()],
+            {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            file_actions=[(os.POSIX_SPAWN_DUP2, file.fileno(), number) for file, number in streams],
+            setsid=True,
+        )
+
+
+def _await_ready(folder: Path, pid: int, on_progress: Callable[[str], None]) -> EmbeddedState:
+    deadline, shown = time.monotonic() + START_SECONDS, 0
+    while time.monotonic() < deadline:
+        ended = start_of(pid) is None
+        state = status(folder)
+        lines = _progress(folder / LOG_FILE)
+        for line in lines[shown:]:
+            on_progress(line)
+        shown = len(lines)
+        if state is not None:
+            return state
+        if ended:
+            raise LocalCloudError(_failed(folder / LOG_FILE))
+        time.sleep(LOOK_SECONDS)
+    message = (
+        f"The embedded clouds aren't ready after {START_SECONDS:.0f} s; {folder / LOG_FILE} says how far they got."
+    )
+    raise LocalCloudError(message)
+
+
+def _progress(log: Path) -> list[str]:
+    """Whole lines only: the last one may still be on its way."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    return [line[len(PROGRESS) :].strip() for line in lines if line.startswith(PROGRESS) and line.endswith("\n")]
+
+
+def _failed(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    said = "\n".join(line for line in lines[-20:] if not line.startswith(PROGRESS))
+    return f"The embedded clouds couldn't be started. {log} ends with:\n{said}"
+
+
+def _end(pid: int, *, alive: Callable[[], bool]) -> None:
+    """Ask a process to end, and kill it if it hasn't in time."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while alive() and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        if alive():
+            os.kill(pid, signal.SIGKILL)
+    # If it was this very process that started it, its end has to be taken note of.
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0 if not alive() else os.WNOHANG)

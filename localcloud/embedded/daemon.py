@@ -1,0 +1,155 @@
+"""The process that the embedded clouds live in: `python -m localcloud.embedded.daemon --folder .local`.
+
+Every start begins with empty clouds: what moto holds lives in this process's memory, and objects, snapshots and disks
+that nobody knows of any more would contradict it. The stand-in ISO, the functions' packages and the synthesised
+template are kept. Ends by SIGTERM or SIGINT, and takes with it whatever it has started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from failback.errors import FailbackError, LocalCloudError
+from localcloud.embedded.clouds import CloudSettings, run_clouds
+from localcloud.embedded.control import PROGRESS, ROOT, StartOptions
+from localcloud.embedded.deploy import deploy
+from localcloud.embedded.state_file import STATE_FILE, EmbeddedState, start_of
+from localcloud.embedded.synthesis import synthesise, write_deployment
+from localcloud.faults import FaultPlan
+from localcloud.guests.qemu_driver import QemuDriver
+from localcloud.guests.scripted import ScriptedDriver
+from localcloud.standin.build import build_standin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from localcloud.embedded.clouds import EmbeddedClouds
+    from localcloud.embedded.deploy import Deployed
+    from localcloud.guests.guest import GuestDriver
+
+TICK_SECONDS = 1.0
+"""How often schedules are looked at: theirs is the minute."""
+STANDIN = ROOT / "build" / "standin"
+
+
+def main(arguments: list[str]) -> int:
+    """Run until told to end; returns the process's exit code."""
+    folder, options = _parse(arguments)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    try:
+        with _alone(folder):
+            _live(folder, options)
+    except FailbackError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parse(arguments: list[str]) -> tuple[Path, StartOptions]:
+    parser = argparse.ArgumentParser(prog="python -m localcloud.embedded.daemon", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    for name in ("--iso", "--assembly", "--faults"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--standin", choices=("small", "real"), default="small")
+    parser.add_argument("--machines", choices=("qemu", "scripted"), default="qemu")
+    parser.add_argument("--wait-scale", type=float, default=1.0)
+    parser.add_argument("--port", type=int, default=0)
+    given = vars(parser.parse_args(arguments))
+    return given.pop("folder"), StartOptions(**given)
+
+
+def _end(_number: int, _frame: object) -> None:
+    """Leave by the way of every `with` block; asked again, it doesn't begin anew."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(0)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The only one in this folder, for the length of a `with` block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"Embedded clouds run or start from {folder} already. Wait for them, or end them first."
+            raise LocalCloudError(message) from error
+        yield
+
+
+def _live(folder: Path, options: StartOptions) -> None:
+    data = folder / "clouds"
+    shutil.rmtree(data, ignore_errors=True)
+    iso = options.iso or build_standin(STANDIN, size=options.standin, progress=_say)
+    plan = FaultPlan.read(options.faults) if options.faults else None
+    _say("starting the clouds")
+    with _driver(folder / "clouds" / "machines", options) as driver:
+        settings = CloudSettings(data, iso, driver, plan, options.wait_scale, options.port)
+        try:
+            with run_clouds(settings) as clouds:
+                deployed = _deploy(clouds, folder, options)
+                _say("ready")
+                _state(clouds, deployed, iso, options).write(folder)
+                _keep(clouds)
+        finally:
+            (folder / STATE_FILE).unlink(missing_ok=True)
+
+
+def _driver(folder: Path, options: StartOptions) -> GuestDriver:
+    return QemuDriver(folder) if options.machines == "qemu" else ScriptedDriver(folder)
+
+
+def _deploy(clouds: EmbeddedClouds, folder: Path, options: StartOptions) -> Deployed:
+    assembly = options.assembly
+    if assembly is None:
+        assembly = folder / "cdk.out"
+        at_home = clouds.azure_settings
+        file = write_deployment(folder / "deployment.json", subscription=at_home.subscription, tenant=at_home.tenant)
+        _say("synthesising the template (packages are fetched the first time)")
+        synthesise(file, assembly)
+    _say("deploying")
+    return deploy(clouds, assembly)
+
+
+def _state(clouds: EmbeddedClouds, deployed: Deployed, iso: Path, options: StartOptions) -> EmbeddedState:
+    return EmbeddedState(
+        pid=os.getpid(),
+        pid_started=cast("int", start_of(os.getpid())),
+        started=datetime.now(UTC),
+        region=clouds.region,
+        aws_url=clouds.aws.url,
+        azure_url=clouds.azure_at.base_url,
+        blob_url=clouds.azure_at.blob_url,
+        ca_file=clouds.azure_at.ca_file,
+        iso=iso.resolve(),
+        iso_is_standin=options.iso is None,
+        stack=deployed.stack,
+        outputs=dict(deployed.outputs),
+    )
+
+
+def _keep(clouds: EmbeddedClouds) -> None:
+    """Fire schedules until a signal ends it."""
+    while True:
+        clouds.aws.clock.tick(datetime.now(UTC))
+        time.sleep(TICK_SECONDS)
+
+
+def _say(step: str) -> None:
+    print(f"{PROGRESS}{step}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""Everything that lies in both clouds, in an order that stays the same: equal before and after is equal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from localcloud.embedded.clouds import Client, EmbeddedClouds
+
+Json = dict[str, Any]
+LEASE = "lease#"
+"""How the run log's keys of leases begin; what it keeps of runs isn't listed."""
+
+
+def listing(clouds: EmbeddedClouds) -> Json:
+    """Objects, uploads under way, snapshots, AMIs, leases, and what Azure holds: plain values that can be compared."""
+    return {
+        "objects": _objects(clouds),
+        "uploads": _uploads(clouds),
+        "snapshots": _snapshots(clouds),
+        "images": {name: image.model_dump(mode="json") for name, image in sorted(clouds.images.images.items())},
+        "leases": _leases(clouds.client("dynamodb")),
+        "azure": clouds.azure.listing(),
+    }
+
+
+def _objects(clouds: EmbeddedClouds) -> Json:
+    """Every bucket's objects, by bucket and key: size and ETag, which follows the bytes."""
+    found: Json = {}
+    for bucket in clouds.object_store.buckets():
+        records = [bucket.find(key) for key in bucket.keys_from("")]
+        found[bucket.record.name] = {each.key: [each.size, each.etag] for each in records if each is not None}
+    s3 = clouds.client("s3", s3={"addressing_style": "path"})
+    for bucket in s3.list_buckets()["Buckets"]:
+        if bucket["Name"] not in found:
+            found[bucket["Name"]] = _listed(s3, bucket["Name"])
+    return dict(sorted(found.items()))
+
+
+def _listed(s3: Client, bucket: str) -> Json:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    objects = (each for page in pages for each in page.get("Contents", ()))
+    return {each["Key"]: [each["Size"], each["ETag"].strip('"')] for each in objects}
+
+
+def _uploads(clouds: EmbeddedClouds) -> Json:
+    """Uploads under way, by bucket and id: their keys."""
+    found = {bucket.record.name: bucket.uploads() for bucket in clouds.object_store.buckets()}
+    return {name: {each.id: each.key for each in uploads} for name, uploads in found.items() if uploads}
+
+
+def _snapshots(clouds: EmbeddedClouds) -> Json:
+    store = clouds.snapshots
+    return {
+        name: {
+            "size": record.size,
+            "status": store.status(record),
+            "description": record.description,
+            "parent": record.parent,
+            "encrypted": record.encrypted,
+            "tags": dict(sorted(record.tags.items())),
+            "blocks": sum(1 for _ in store.blocks(name)),
+        }
+        for name, record in sorted(store.records.items())
+    }
+
+
+def _leases(dynamodb: Client) -> Json:
+    """Who holds which lease, by table and name."""
+    found: Json = {}
+    for table in dynamodb.list_tables()["TableNames"]:
+        items = (item for page in dynamodb.get_paginator("scan").paginate(TableName=table) for item in page["Items"])
+        for item in items:
+            name = str(item.get("pk", {}).get("S", ""))
+            if name.startswith(LEASE):
+                found[f"{table}/{name}"] = item.get("holder", {}).get("S", "")
+    return dict(sorted(found.items()))

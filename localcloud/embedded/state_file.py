@@ -1,0 +1,64 @@
+"""What the process with the embedded clouds tells everybody else: one file, there only while all of it is ready."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+STATE_FILE = "state.json"
+LOG_FILE = "log"
+
+
+class EmbeddedState(BaseModel):
+    """Where the running clouds are. `pid_started` is the process's start in clock ticks since the machine's boot."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pid: int
+    pid_started: int
+    started: datetime
+    region: str
+    aws_url: str
+    azure_url: str
+    blob_url: str
+    ca_file: Path
+    iso: Path
+    iso_is_standin: bool
+    stack: str
+    outputs: dict[str, str]
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether that very process still runs."""
+        return start_of(self.pid) == self.pid_started
+
+    def write(self, folder: Path) -> None:
+        """Keep it, whole or not at all."""
+        draft = folder / f"{STATE_FILE}.draft"
+        draft.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        draft.replace(folder / STATE_FILE)
+
+
+def read_state(folder: Path) -> EmbeddedState | None:
+    """The state of clouds that run; None where none do, also where a file of dead ones was left behind."""
+    try:
+        state = EmbeddedState.model_validate_json((folder / STATE_FILE).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    return state if state.is_alive else None
+
+
+def start_of(pid: int) -> int | None:
+    """When a process was started, in clock ticks since boot; None for one that has ended (proc(5), stat).
+
+    A number alone tells little: it's given to another process some time after.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name, in parentheses, may hold spaces; the state comes after it, and the start is the 22nd field.
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in {"Z", "X"} else int(fields[19])

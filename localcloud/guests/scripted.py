@@ -1,0 +1,85 @@
+"""Scripted machines of the embedded Azure: no processor, but a real one's reads of disks, requests and marks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from localcloud.guests.boot_look import BootStopped, follow_boot
+from localcloud.guests.guest import GuestDriver
+from localcloud.guests.scripted_agent import ScriptedAgent, SwitchedOff
+from localcloud.guests.scripted_calls import ScriptedCalls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from failback.model.agent import AgentSettings
+    from localcloud.azure.driver import MachineSpec
+    from localcloud.guests.guest import Guest
+    from localcloud.machines.spec import Forward
+    from localcloud.tokens import TokenSigner
+
+    Client = Callable[[AgentSettings, Mapping[str, Path]], None]
+
+Behaviour = Literal["works", "silent", "panics", "no-boot"]
+_NO_DEVICE = "Booting from Hard Disk...\nBoot failed: not a bootable disk\n\nNo bootable device."
+_PANIC = "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)"
+
+
+@dataclass(frozen=True, slots=True)
+class GuestPlan:
+    """How a machine behaves. `delay` is seconds before each of the agent's marks.
+
+    `silent`: on, and nothing on its console. `panics`: the kernel's words, no mark. `no-boot`: as if the disk had no
+    boot code. All three stay on. `fails_at` is the mark in whose place the agent says that it failed. `client` is run
+    in the client's place, with the settings and the file of each recovery device's disk.
+    """
+
+    behaviour: Behaviour = "works"
+    fails_at: str = ""
+    delay: float = 0.0
+    client: Client | None = None
+
+
+class ScriptedDriver(GuestDriver):
+    """Starts scripted machines; `plan` may be a function that gives each machine its own.
+
+    `forwards` are what a guest reaches besides its metadata service, as for QEMU.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        plan: GuestPlan | Callable[[MachineSpec], GuestPlan] = GuestPlan(),
+        forwards: tuple[Forward, ...] = (),
+        signer: TokenSigner | None = None,
+    ) -> None:
+        super().__init__(folder, signer=signer)
+        self._plan, self._forwards = plan, forwards
+
+    def check(self, guest: Guest) -> None:
+        """Nothing that a machine couldn't start with: what's wrong shows on its console."""
+
+    def live(self, guest: Guest, metadata_url: str) -> None:
+        """Boot as planned; what doesn't end by a power-off stays on until it's stopped."""
+        plan = self._plan if isinstance(self._plan, GuestPlan) else self._plan(guest.spec)
+        try:
+            self._boot(guest, plan, metadata_url)
+        except BootStopped as stopped:
+            for line in str(stopped).splitlines():
+                guest.write(line)
+            guest.stopping.wait()
+        except SwitchedOff:
+            return
+
+    def _boot(self, guest: Guest, plan: GuestPlan, metadata_url: str) -> None:
+        if plan.behaviour == "silent":
+            raise BootStopped
+        if plan.behaviour == "no-boot":
+            raise BootStopped(_NO_DEVICE)
+        disk = follow_boot(guest.spec.os_disk.path, guest.spec.firmware)
+        if plan.behaviour == "panics":
+            raise BootStopped(_PANIC)
+        ScriptedAgent(guest, disk, ScriptedCalls(metadata_url, self._forwards), plan).run()

@@ -1,0 +1,66 @@
+"""The stack: storage, functions, state machine, and the targets as parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stacks.functions import Surroundings, add_function, targets_prefix
+from stacks.machine import add_machine
+from stacks.storage import add_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_cdk import App, Stack
+
+    from failback.model.deployment import Deployment
+    from stacks.assets import Workshop
+
+
+def add_stack(app: App, deployment: Deployment, workshop: Workshop) -> Stack:
+    """The whole deployment as one stack, called as the deployment; raises PackageIncomplete."""
+    from aws_cdk import DefaultStackSynthesizer, Environment, Stack
+
+    stack = Stack(
+        app,
+        deployment.name,
+        description="drs-failback: takes workloads home from AWS Elastic Disaster Recovery",
+        env=Environment(region=deployment.region) if deployment.region else None,
+        # The embedded AWS has no bootstrap stack whose version could be looked up; the CDK's command checks it anyway.
+        synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
+        analytics_reporting=False,
+    )
+    storage = add_storage(stack, deployment)
+    functions = workshop.functions(deployment.homes)
+    around = Surroundings(deployment, storage, functions)
+    made = {function: add_function(stack, function, workshop.make(function), around) for function in functions}
+    machine = add_machine(stack, workshop.root, deployment, storage, made)
+    _add_targets(stack, deployment)
+    outputs = {
+        "StateMachineArn": machine.state_machine_arn,
+        "RunLogTable": storage.table.table_name,
+        "ImageBucket": storage.bucket.bucket_name,
+        "TargetsPrefix": targets_prefix(deployment),
+    }
+    _add_outputs(stack, outputs)
+    return stack
+
+
+def _add_targets(stack: Stack, deployment: Deployment) -> None:
+    from aws_cdk import aws_ssm as ssm
+
+    for target in deployment.targets:
+        ssm.StringParameter(
+            stack,
+            f"Target-{target.name}",
+            parameter_name=f"{targets_prefix(deployment)}/{target.name}",
+            description=f"Target of {deployment.name} in {target.home}",
+            string_value=target.model_dump_json(),
+        )
+
+
+def _add_outputs(stack: Stack, outputs: Mapping[str, str]) -> None:
+    from aws_cdk import CfnOutput
+
+    for name, value in outputs.items():
+        CfnOutput(stack, name, value=value)

@@ -1,0 +1,60 @@
+"""The state machine, from its file: AWS's functions are put in, those of the homes come with the request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stacks.accepted import NO_RESOURCE, accept_wildcard
+from stacks.storage import log_retention
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from aws_cdk import Stack
+    from aws_cdk.aws_lambda import Function as LambdaFunction
+    from aws_cdk.aws_stepfunctions import StateMachine
+
+    from failback.model.deployment import Deployment
+    from stacks.assets import Function
+from stacks.storage import Storage
+
+DEFINITION = "statemachine/failback.asl.json"
+
+
+def add_machine(
+    stack: Stack, root: Path, deployment: Deployment, storage: Storage, functions: Mapping[Function, LambdaFunction]
+) -> StateMachine:
+    """The state machine, named as the deployment; it may call the stages' functions and nothing else."""
+    from aws_cdk import RemovalPolicy
+    from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_logs as logs
+    from aws_cdk import aws_stepfunctions as states
+
+    group = logs.LogGroup(
+        stack,
+        "MachineLogs",
+        log_group_name=f"/aws/vendedlogs/states/{deployment.name}",
+        retention=log_retention(deployment),
+        encryption_key=storage.key,
+        removal_policy=storage.removal,
+    )
+    # The state repeats with each event what the run log holds anyway; without it a log line stays small, and no home's
+    # ids spread. The console shows inputs and outputs of 90 days regardless.
+    logged = states.LogOptions(destination=group, level=states.LogLevel.ALL, include_execution_data=False)
+    machine = states.StateMachine(
+        stack,
+        "Machine",
+        state_machine_name=deployment.name,
+        definition_body=states.DefinitionBody.from_file(str(root / DEFINITION)),
+        definition_substitutions={
+            function.stage: made.function_arn for function, made in functions.items() if not function.home
+        },
+        logs=logged,
+        tracing_enabled=True,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    arns = [made.function_arn for made in functions.values()]
+    machine.add_to_role_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=arns))
+    accept_wildcard(machine, stack, "*", NO_RESOURCE)
+    return machine

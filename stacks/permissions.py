@@ -1,0 +1,164 @@
+"""The words of a stage's `allow` and what they stand for: statements as narrow as each action allows.
+
+Which resource types and condition keys an action takes: Service Authorization Reference, pages of EC2, EBS, S3,
+DynamoDB, Systems Manager, Secrets Manager, STS and KMS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from failback.naming import RUN_TAG
+from stacks.storage import RECENT_INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from failback.contracts import Resource, StageContract
+
+Conditions = dict[str, dict[str, object]]
+
+# Made by a run, of any run: what a stage may remove or write to. "false" is IAM's way to say "is there".
+_IS_OURS: Conditions = {"Null": {f"aws:ResourceTag/{RUN_TAG}": "false"}}
+_BECOMES_OURS: Conditions = {"Null": {f"aws:RequestTag/{RUN_TAG}": "false"}}
+_BUCKET_ACTIONS = frozenset({"s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketLocation"})
+# What DynamoDB and S3 ask of a caller (DynamoDB developer guide, "DynamoDB encryption at rest: usage notes"), and EBS.
+_OF_THE_KEY = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
+_OF_SNAPSHOT_KEYS = ("kms:CreateGrant", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo")
+_TAGGED: Mapping[str, Conditions] = {
+    "ebs:StartSnapshot": _BECOMES_OURS,
+    "ebs:PutSnapshotBlock": _IS_OURS,
+    "ebs:CompleteSnapshot": _IS_OURS,
+    "ec2:CreateTags": _BECOMES_OURS,
+    "ec2:DeleteSnapshot": _IS_OURS,
+    "ec2:DeregisterImage": _IS_OURS,
+}
+"""Actions that only touch what carries a run's tag, or only give it out; reading and registering ask for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Actions, what they're allowed on, under which conditions, and why a resource may stand for many."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: Conditions
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are. ARNs; `partition`, `region` and `account` may be CloudFormation's own words for them."""
+
+    partition: str
+    region: str
+    account: str
+    bucket: str
+    table: str
+    key: str
+    targets: str
+    audiences: Sequence[str]
+    secrets: Sequence[str]
+    snapshot_keys: Sequence[str]
+
+    def arn(self, service: str, rest: str) -> str:
+        """An ARN in this account and Region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{rest}"
+
+
+def statements(contract: StageContract, places: Places) -> Sequence[Statement]:
+    """Everything that a stage is allowed to."""
+    return [
+        replace(each, why=_WHY.get(word, ""))
+        for word, actions in contract.allow.items()
+        for each in _WORDS[word](actions, places)
+    ]
+
+
+def _run_log(actions: Iterable[str], places: Places) -> list[Statement]:
+    table = (places.table, f"{places.table}/index/{RECENT_INDEX}")
+    return [Statement(tuple(actions), table, {}), _key_use(places, "dynamodb")]
+
+
+def _image_bucket(actions: Iterable[str], places: Places) -> list[Statement]:
+    whole = tuple(action for action in actions if action in _BUCKET_ACTIONS)
+    single = tuple(action for action in actions if action not in _BUCKET_ACTIONS)
+    allowed = [Statement(whole, (places.bucket,), {}), Statement(single, (f"{places.bucket}/*",), {})]
+    return [*(each for each in allowed if each.actions), _key_use(places, "s3")]
+
+
+def _client_iso(actions: Iterable[str], places: Places) -> list[Statement]:
+    """AWS's own buckets of this Region, for the ISO and for its hashes."""
+    names = ("aws-elastic-disaster-recovery", "aws-elastic-disaster-recovery-hashes")
+    objects = tuple(f"arn:{places.partition}:s3:::{name}-{places.region}/*" for name in names)
+    return [Statement(tuple(actions), objects, {})]
+
+
+def _snapshots(actions: Iterable[str], places: Places) -> list[Statement]:
+    # A snapshot's ARN has no account in it.
+    ec2 = f"arn:{places.partition}:ec2:{places.region}::snapshot/*"
+    given = tuple(actions)
+    used = [each for each in given if each.startswith("ebs:")]
+    keys = [Statement((*_OF_THE_KEY, *_OF_SNAPSHOT_KEYS), tuple(places.snapshot_keys), {})]
+    return [*_each(given, (ec2,)), *(keys if used and places.snapshot_keys else [])]
+
+
+def _machine_images(actions: Iterable[str], places: Places) -> list[Statement]:
+    images = f"arn:{places.partition}:ec2:{places.region}::image/*"
+    snapshots = f"arn:{places.partition}:ec2:{places.region}::snapshot/*"
+    given = tuple(actions)
+    plain = [action for action in given if action != "ec2:RegisterImage"]
+    register = Statement(("ec2:RegisterImage",), (images, snapshots), {})
+    return [*_each(plain, (images,)), *([register] if "ec2:RegisterImage" in given else [])]
+
+
+def _targets(actions: Iterable[str], places: Places) -> list[Statement]:
+    # GetParametersByPath asks for the path itself, GetParameter for what is below it.
+    return [Statement(tuple(actions), (places.targets, f"{places.targets}/*"), {})]
+
+
+def _federation(actions: Iterable[str], places: Places) -> list[Statement]:
+    only: Conditions = {"ForAllValues:StringEquals": {"sts:IdentityTokenAudience": list(places.audiences)}}
+    # Without an audience in the call, "for all" would be true of none.
+    some: Conditions = {**only, "Null": {"sts:IdentityTokenAudience": "false"}}
+    return [Statement(tuple(actions), ("*",), some)] if places.audiences else []
+
+
+def _secrets(actions: Iterable[str], places: Places) -> list[Statement]:
+    return [Statement(tuple(actions), tuple(places.secrets), {})] if places.secrets else []
+
+
+def _each(actions: Iterable[str], resources: tuple[str, ...]) -> list[Statement]:
+    """One statement for each action: those that describe take no resource, those that change ask for the run's tag."""
+    return [
+        Statement((action,), ("*",) if ":Describe" in action else resources, _TAGGED.get(action, {}))
+        for action in actions
+    ]
+
+
+def _key_use(places: Places, service: str) -> Statement:
+    """The deployment's key, through one service only."""
+    through: Conditions = {"StringEquals": {"kms:ViaService": f"{service}.{places.region}.amazonaws.com"}}
+    return Statement(_OF_THE_KEY, (places.key,), through)
+
+
+_WORDS: Mapping[Resource, Callable[[Iterable[str], Places], list[Statement]]] = {
+    "run_log": _run_log,
+    "image_bucket": _image_bucket,
+    "client_iso": _client_iso,
+    "snapshots": _snapshots,
+    "machine_images": _machine_images,
+    "targets": _targets,
+    "federation": _federation,
+    "secrets": _secrets,
+}
+
+_WHY: Mapping[Resource, str] = {
+    "image_bucket": "Objects are named by their content when a run makes them; the bucket is this deployment's own.",
+    "client_iso": "AWS names the objects of each version of its ISO; both buckets are AWS's own, and only read.",
+    "snapshots": "Snapshots get their ids when they're made; what changes one asks for a run's tag on it.",
+    "machine_images": "Images get their ids when they're made; what changes one asks for a run's tag on it.",
+    "targets": "Targets come and go with each deployment, all of them below this one path.",
+}
+"""Why the resources of a word end with a star; the others' are named one by one."""

@@ -1,0 +1,57 @@
+"""Giving back in AWS, where it's about to go wrong: tags that change, and a snapshot that's still in use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.exceptions import ClientError
+
+from failback.clouds.aws.belongings import AwsBelongings
+from failback.clouds.aws.machine_images import Ec2MachineImages
+from failback.clouds.aws.objects import S3Objects
+from failback.clouds.aws.snapshots import EbsSnapshots
+from failback.model.run import Belonging
+from failback.naming import RUN_TAG
+from tests.clouds.aws.embedded import BUCKET, EmbeddedParts, client_at, embedded_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedParts]:
+    with embedded_parts(tmp_path_factory.mktemp("aws")) as parts:
+        yield parts
+
+
+def test_what_another_run_has_taken_over_stays(parts: EmbeddedParts) -> None:
+    objects, belongings = S3Objects(parts.s3, BUCKET), AwsBelongings(parts.ec2, parts.s3, BUCKET)
+    objects.write("iso/x.iso", b"mine", tags={RUN_TAG: "mine"})
+    objects.write("iso/y.iso", b"nobody's", tags={})
+    (found,) = belongings.made_by("mine")
+    objects.write("iso/x.iso", b"another's", tags={RUN_TAG: "another"})
+    assert belongings.remove(found)
+    assert belongings.remove(Belonging(cloud="aws", kind="object", id="iso/y.iso"))
+    assert objects.find("iso/x.iso") is not None
+    assert objects.find("iso/y.iso") is not None
+
+
+def test_a_snapshot_in_use_goes_once_its_image_is_gone(parts: EmbeddedParts) -> None:
+    snapshots = EbsSnapshots(parts.ebs, parts.ec2)
+    snapshot = snapshots.start(size_gib=1, token="t", tags={RUN_TAG: "r"})
+    snapshots.complete(snapshot, blocks=0)
+    Ec2MachineImages(parts.ec2).register("image", snapshot=snapshot, size_gib=1, tags={RUN_TAG: "r"})
+    belongings = AwsBelongings(parts.ec2, parts.s3, BUCKET)
+    image, disk = belongings.made_by("r")
+    assert not belongings.remove(disk)
+    assert belongings.remove(image)
+    assert belongings.remove(disk)
+    assert list(belongings.made_by("r")) == []
+
+
+def test_a_refusal_is_not_taken_for_gone(parts: EmbeddedParts) -> None:
+    url = parts.s3.meta.endpoint_url
+    belongings = AwsBelongings(parts.ec2, client_at("s3", url, key="AKIAOTHER"), BUCKET)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        belongings.remove(Belonging(cloud="aws", kind="object", id="iso/x.iso"))

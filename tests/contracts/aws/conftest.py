@@ -1,0 +1,165 @@
+"""Each AWS-side port twice: by boto3 on the embedded AWS, and in memory, as the tests of the nouns have it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from failback.clouds.aws.belongings import AwsBelongings
+from failback.clouds.aws.machine_images import Ec2MachineImages
+from failback.clouds.aws.objects import S3Objects, S3Uploads
+from failback.clouds.aws.run_log import DynamoRunLog
+from failback.clouds.aws.snapshots import EbsSnapshots
+from failback.model.run import Ami, Belonging
+from tests.clouds.aws.embedded import BUCKET, EmbeddedParts, embedded_parts
+from tests.memory.belongings import MemoryBelongings
+from tests.memory.machine_images import MemoryMachineImages
+from tests.memory.objects import MemoryObjects, MemoryUploads
+from tests.memory.run_log import MemoryRunLog
+from tests.memory.snapshots import MemorySnapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from failback.ports import Belongings, MachineImages, ObjectStore, RunLog, SnapshotStore, UploadStore
+
+KINDS = ("aws", "memory")
+_buckets = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket by both of its ports."""
+
+    objects: ObjectStore
+    uploads: UploadStore
+
+
+@dataclass(frozen=True)
+class Images:
+    """AMIs, and the snapshots that they're made of."""
+
+    images: MachineImages
+    snapshots: SnapshotStore
+    add: Callable[[Ami], str]
+
+
+@dataclass(frozen=True)
+class Made:
+    """Belongings, and how a run comes to have something."""
+
+    belongings: Belongings
+    make: Callable[[str], list[Belonging]]
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedParts]:
+    with embedded_parts(tmp_path_factory.mktemp("aws")) as parts:
+        yield parts
+
+
+@pytest.fixture(params=KINDS)
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    if request.param == "memory":
+        objects = MemoryObjects()
+        return Bucket(objects, MemoryUploads(objects))
+    parts: EmbeddedParts = request.getfixturevalue("parts")
+    name = f"images-of-test-{next(_buckets)}"
+    parts.objects.add_bucket(name)
+    return Bucket(S3Objects(parts.s3, name), S3Uploads(parts.s3, name))
+
+
+@pytest.fixture(params=KINDS)
+def snapshots(request: pytest.FixtureRequest) -> SnapshotStore:
+    if request.param == "memory":
+        return MemorySnapshots()
+    parts: EmbeddedParts = request.getfixturevalue("parts")
+    return EbsSnapshots(parts.ebs, parts.ec2)
+
+
+@pytest.fixture(params=KINDS)
+def images(request: pytest.FixtureRequest) -> Images:
+    if request.param == "memory":
+        memory = MemorySnapshots()
+        known = MemoryMachineImages(memory)
+
+        def add(ami: Ami) -> str:
+            known.add(ami)
+            return ami.id
+
+        return Images(known, memory, add)
+    parts: EmbeddedParts = request.getfixturevalue("parts")
+
+    def register(ami: Ami) -> str:
+        made = parts.ec2.register_image(
+            Name=ami.name,
+            Architecture="x86_64",
+            VirtualizationType="hvm",
+            RootDeviceName="/dev/sda1",
+            BlockDeviceMappings=[
+                {"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 7}},
+                {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": ami.snapshot, "VolumeSize": ami.size_gib}},
+            ],
+        )
+        return str(made["ImageId"])
+
+    return Images(Ec2MachineImages(parts.ec2), EbsSnapshots(parts.ebs, parts.ec2), register)
+
+
+@pytest.fixture(params=KINDS)
+def run_log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunLog]:
+    if request.param == "memory":
+        yield MemoryRunLog()
+        return
+    from moto import mock_aws
+
+    from tests.clouds.aws.tables import make_run_table
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    with mock_aws():
+        client = make_run_table("runs")
+        yield DynamoRunLog(client, "runs")
+
+
+@pytest.fixture(params=KINDS)
+def made(request: pytest.FixtureRequest) -> Made:
+    if request.param == "memory":
+        memory = MemoryBelongings()
+
+        def note(run: str) -> list[Belonging]:
+            things = [
+                Belonging(cloud="aws", kind="ami", id=f"ami-{run}"),
+                Belonging(cloud="aws", kind="object", id=run),
+            ]
+            for thing in things:
+                memory.add(run, thing)
+            return things
+
+        return Made(memory, note)
+    parts: EmbeddedParts = request.getfixturevalue("parts")
+    return Made(AwsBelongings(parts.ec2, parts.s3, BUCKET), lambda run: _make(parts, run))
+
+
+def _make(parts: EmbeddedParts, run: str) -> list[Belonging]:
+    """One of each kind, in the order in which they can go."""
+    tags: dict[str, Any] = {"drs-failback:run": run}
+    snapshots = EbsSnapshots(parts.ebs, parts.ec2)
+    finished = snapshots.start(size_gib=1, token=f"{run}-1", tags=tags)
+    snapshots.complete(finished, blocks=0)
+    pending = snapshots.start(size_gib=1, token=f"{run}-2", tags=tags)
+    ami = Ec2MachineImages(parts.ec2).register(f"image-{run}", snapshot=finished, size_gib=1, tags=tags)
+    objects, uploads = S3Objects(parts.s3, BUCKET), S3Uploads(parts.s3, BUCKET)
+    upload = uploads.begin(f"images/{run}/client.vhd", tags=tags)
+    keys = (f"iso/{run}.json", f"images/{run}/client.vhd", f"iso/{run}.iso")
+    for key in (*keys, f"reports/{run}.json"):
+        objects.write(key, b"{}", tags=tags)
+    return [
+        Belonging(cloud="aws", kind="ami", id=ami.id, name=ami.name),
+        *(Belonging(cloud="aws", kind="snapshot", id=each) for each in sorted((finished, pending))),
+        Belonging(cloud="aws", kind="upload", id=upload, name=f"images/{run}/client.vhd"),
+        *(Belonging(cloud="aws", kind="object", id=key) for key in keys),
+    ]

@@ -1,0 +1,174 @@
+"""A home in memory: what the contract of the ports says and no more, for tests of whoever works with a home."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from failback.errors import ImportFailed
+from failback.model.run import Belonging, HomeImage
+from failback.naming import RUN_TAG, image_name
+from failback.ports import ImageImport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pydantic import JsonValue
+
+    from failback.ports import ImageContent, MachineState, MachineToTry
+
+PIECE = 4 << 20
+
+
+@dataclass(frozen=True)
+class MemoryContent:
+    """An ImageContent: `parts` by their offsets, zeros elsewhere."""
+
+    size: int
+    parts: Mapping[int, bytes]
+
+    def ranges(self, first: int = 0) -> Iterator[tuple[int, int]]:
+        """What the parts take, in pieces."""
+        for offset, data in sorted(self.parts.items()):
+            for start in range(max(offset, first), offset + len(data), PIECE):
+                yield start, min(PIECE, offset + len(data) - start)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """That range, of one part or of zeros."""
+        for start, data in self.parts.items():
+            if start <= offset and offset + length <= start + len(data):
+                return data[offset - start : offset - start + length]
+        return bytes(length)
+
+    def whole(self) -> bytes:
+        """All of it."""
+        result = bytearray(self.size)
+        for offset, data in self.parts.items():
+            result[offset : offset + len(data)] = data
+        return bytes(result)
+
+
+@dataclass
+class MemoryImage:
+    """An image that's being imported, and then there."""
+
+    image: HomeImage
+    data: bytearray
+    tags: dict[str, str]
+    whole: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class MemoryHomeImages:
+    """A HomeImages; each call takes `slice` bytes of what holds data, one piece at least."""
+
+    slice: int = 1 << 30
+    images: dict[str, MemoryImage] = field(default_factory=dict)
+
+    def format(self) -> Literal["vhd"]:
+        return "vhd"
+
+    def find(self, key: str) -> HomeImage | None:
+        found = self.images.get(key)
+        return found.image if found and found.whole else None
+
+    def advance(
+        self, key: str, content: ImageContent, *, cursor: Mapping[str, JsonValue], tags: Mapping[str, str]
+    ) -> ImageImport:
+        if (content.size - 512) % (1 << 20):
+            message = f"{content.size} bytes are no VHD of whole MiB; export the image again."
+            raise ImportFailed(message)
+        new = MemoryImage(HomeImage(id=f"memory/{key}", name=image_name(key), key=key), bytearray(), dict(tags))
+        held = self.images.setdefault(key, new)
+        if held.whole:
+            return ImageImport(held.image, {}, content.size, content.size)
+        if not held.data:
+            held.data, cursor = bytearray(content.size), {}
+        reached = self._copy(held, content, cursor.get("next", 0))
+        if reached < content.size:
+            return ImageImport(None, {"next": reached}, reached, content.size)
+        held.whole = True
+        return ImageImport(held.image, {}, content.size, content.size)
+
+    def note_test(self, image: HomeImage, mark: str) -> HomeImage:
+        held = self.images[image.key]
+        held.notes.append(mark)
+        held.image = image.model_copy(update={"tested": True})
+        return held.image
+
+    def _copy(self, held: MemoryImage, content: ImageContent, first: JsonValue) -> int:
+        assert isinstance(first, int)
+        copied, reached = 0, first
+        for offset, length in content.ranges(first):
+            if copied and copied + length > self.slice:
+                return reached
+            held.data[offset : offset + length] = content.read(offset, length)
+            copied, reached = copied + length, offset + length
+        return content.size
+
+
+@dataclass
+class MemoryMachine:
+    """A machine: what it's made from, how it stands and what it has said."""
+
+    machine: MachineToTry
+    state: MachineState = "building"
+    text: str = ""
+
+
+@dataclass
+class MemoryHomeMachines:
+    """A HomeMachines: a machine is made by one call, runs by the next, and takes two to go."""
+
+    machines: dict[str, MemoryMachine] = field(default_factory=dict)
+    going: set[str] = field(default_factory=set)
+
+    def build(self, machine: MachineToTry) -> MachineState:
+        if machine.name not in self.machines:
+            self.machines[machine.name] = MemoryMachine(machine)
+            return "building"
+        held = self.machines[machine.name]
+        held.state = "running" if held.state == "building" else held.state
+        return held.state
+
+    def state(self, name: str) -> MachineState:
+        return self.machines[name].state if name in self.machines else "absent"
+
+    def console(self, name: str) -> str:
+        return self.machines[name].text if name in self.machines else ""
+
+    def remove(self, name: str) -> bool:
+        if name in self.going or name not in self.machines:
+            self.machines.pop(name, None)
+            self.going.discard(name)
+            return True
+        self.going.add(name)
+        return False
+
+
+@dataclass
+class MemoryBelongings:
+    """A Belongings of such a home."""
+
+    images: MemoryHomeImages
+    machines: MemoryHomeMachines
+
+    def made_by(self, run: str) -> Sequence[Belonging]:
+        machines = [each.machine.name for each in self.machines.machines.values() if each.machine.tags[RUN_TAG] == run]
+        images = [each.image.name for each in self.images.images.values() if each.tags[RUN_TAG] == run]
+        return [
+            *(Belonging(cloud="memory", kind="machine", id=name, name=name) for name in machines),
+            *(Belonging(cloud="memory", kind="image", id=name, name=name) for name in images),
+        ]
+
+    def remove(self, belonging: Belonging) -> bool:
+        if belonging.kind == "machine":
+            return self.machines.remove(belonging.name)
+        held = self.images.images
+        for key in [key for key, each in held.items() if each.image.name == belonging.name]:
+            del held[key]
+        return True
+
+    def command(self, belonging: Belonging) -> str:
+        return f"forget {belonging.id}"

@@ -1,0 +1,111 @@
+"""The process that the clouds live in: started, asked, stopped; nothing of it is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+
+from failback.errors import LocalCloudError
+from localcloud.embedded.control import StartOptions, start, status, stop
+from localcloud.embedded.state_file import STATE_FILE, EmbeddedState, start_of
+from localcloud.lambda_runner.usage import descendants
+from tests.localcloud.embedded.assembly import HandMade
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Sdk = Any
+
+
+def options(folder: Path) -> StartOptions:
+    iso = folder / "tiny.iso"
+    iso.write_bytes(b"tiny")
+    assembly = HandMade().write(folder / "assembly")
+    return StartOptions(iso=iso, machines="scripted", assembly=assembly, wait_scale=0.01)
+
+
+def client(state: EmbeddedState, service: str) -> Sdk:
+    session: Sdk = boto3.session.Session("local", "local", region_name=state.region)
+    return session.client(service, endpoint_url=state.aws_url)
+
+
+def run_machine(state: EmbeddedState) -> Sdk:
+    states = client(state, "stepfunctions")
+    arn = states.start_execution(stateMachineArn=state.outputs["StateMachineArn"], input="{}")["executionArn"]
+    end = time.monotonic() + 20
+    while (told := states.describe_execution(executionArn=arn))["status"] == "RUNNING" and time.monotonic() < end:
+        time.sleep(0.05)
+    return told
+
+
+def is_open(url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", urlsplit(url).port)) == 0
+
+
+def test_started_used_and_stopped_it_leaves_nothing(tmp_path: Path) -> None:
+    folder, said = tmp_path / "local", list[str]()
+    state = start(folder, options(tmp_path), said.append)
+    try:
+        assert said == ["starting the clouds", "deploying", "ready"]
+        assert status(folder) == state
+        assert start(folder) == state, "a second start changes nothing"
+        assert not state.iso_is_standin
+        assert state.ca_file.is_file()
+        assert run_machine(state)["status"] == "SUCCEEDED"
+        processes = [state.pid, *descendants(state.pid)]
+        assert len(processes) >= 3, "the daemon, a guard, a function"
+        assert all(is_open(url) for url in (state.aws_url, state.azure_url, state.blob_url))
+    finally:
+        assert stop(folder)
+    assert status(folder) is None
+    assert not (folder / STATE_FILE).exists()
+    assert [pid for pid in processes if start_of(pid) is not None] == []
+    assert not any(is_open(url) for url in (state.aws_url, state.azure_url, state.blob_url))
+    assert not stop(folder)
+
+
+def test_killed_it_leaves_a_file_that_nobody_believes(tmp_path: Path) -> None:
+    folder = tmp_path / "local"
+    state = start(folder, options(tmp_path))
+    assert run_machine(state)["status"] == "SUCCEEDED"
+    functions = descendants(state.pid)
+    os.kill(state.pid, signal.SIGKILL)
+    os.waitpid(state.pid, 0)
+    assert (folder / STATE_FILE).exists()
+    assert status(folder) is None
+    end = time.monotonic() + 10
+    while (left := [pid for pid in functions if start_of(pid) is not None]) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert functions
+    assert not left
+    assert not stop(folder)
+    assert not (folder / STATE_FILE).exists()
+
+
+def test_a_number_that_is_another_process_by_now_is_no_cloud(tmp_path: Path) -> None:
+    mine = os.getpid()
+    fields = {"pid": mine, "pid_started": (start_of(mine) or 0) - 1, "started": "2026-11-22T12:00:00Z"}
+    fields |= {"region": "us-east-1", "aws_url": "", "azure_url": "", "blob_url": "", "ca_file": "x", "iso": "x"}
+    fields |= {"iso_is_standin": True, "stack": "s", "outputs": {}}
+    (tmp_path / STATE_FILE).write_text(json.dumps(fields))
+    assert status(tmp_path) is None
+    (tmp_path / STATE_FILE).write_text(json.dumps(fields | {"pid_started": start_of(mine)}))
+    assert status(tmp_path) is not None
+
+
+def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:
+    given = options(tmp_path)
+    assert given.assembly
+    (given.assembly / "manifest.json").unlink()
+    with pytest.raises(LocalCloudError, match=r"(?s)couldn't be started.*manifest\.json isn't there"):
+        start(tmp_path / "local", given)
+    assert status(tmp_path / "local") is None

@@ -1,0 +1,70 @@
+"""The CDK app is run when something that goes into it has changed, and only then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from failback.errors import LocalCloudError
+from failback.model.deployment import parse_deployment
+from localcloud.azure.cloud import AzureSettings
+from localcloud.embedded.synthesis import TARGET, inputs_digest, synthesise, write_deployment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APP = """
+import os, pathlib, sys
+print("about to write", file=sys.stderr)
+out = pathlib.Path(os.environ["CDK_OUTDIR"])
+if "fail" in pathlib.Path("failback/noun.py").read_text():
+    sys.exit("no such construct")
+runs = out / "runs"
+runs.write_text((runs.read_text() if runs.exists() else "") + " ".join(sys.argv[1:]) + "\\n")
+(out / "manifest.json").write_text("{}")
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "root/failback").mkdir(parents=True)
+    (tmp_path / "root/failback/noun.py").write_text("one = 1\n")
+    (tmp_path / "root/app.py").write_text(APP)
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Path:
+    defaults = AzureSettings(tmp_path, (), {})
+    file = tmp_path / "local/deployment.json"
+    return write_deployment(file, subscription=defaults.subscription, tenant=defaults.tenant)
+
+
+def test_the_deployment_is_one_and_points_to_the_embedded_home(deployment: Path) -> None:
+    parsed = parse_deployment(deployment.read_bytes())
+    assert [target.name for target in parsed.targets] == [TARGET]
+    assert parsed.targets[0].subnet_id.endswith("/virtualNetworks/net/subnets/servers")
+
+
+def test_only_a_change_runs_the_app(root: Path, deployment: Path, tmp_path: Path) -> None:
+    out = tmp_path / "cdk.out"
+    runs = [synthesise(deployment, out, root=root) for _ in range(2)]
+    assert runs == [True, False]
+    assert (out / "runs").read_text() == f"-c deployment={deployment}\n"
+    (root / "failback/__pycache__").mkdir()
+    (root / "failback/__pycache__/noun.pyc").write_bytes(b"compiled")
+    assert not synthesise(deployment, out, root=root)
+    (root / "failback/noun.py").write_text("two = 2\n")
+    assert synthesise(deployment, out, root=root)
+    (out / "manifest.json").unlink()
+    assert synthesise(deployment, out, root=root)
+    before = inputs_digest(deployment, root)
+    deployment.write_text("{}")
+    assert inputs_digest(deployment, root) != before
+
+
+def test_what_the_app_says_is_told(root: Path, deployment: Path, tmp_path: Path) -> None:
+    (root / "failback/noun.py").write_text("fail\n")
+    with pytest.raises(LocalCloudError, match=r"(?s)ended with 1.*about to write.*no such construct"):
+        synthesise(deployment, tmp_path / "cdk.out", root=root)

@@ -1,0 +1,25 @@
+"""One place for all runs of a module: starting and deploying takes some seconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.client_iso import ClientIso
+from tests.localcloud.runs.place import Place, open_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def iso(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ClientIso().write(tmp_path_factory.mktemp("iso"))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, iso: Path) -> Iterator[Place]:
+    with open_place(tmp_path_factory.mktemp("place"), iso) as opened:
+        yield opened

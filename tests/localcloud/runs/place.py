@@ -1,0 +1,120 @@
+"""Whole runs on the embedded clouds: the synthesised template deployed, real functions, scripted machines."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from failback.clouds.aws.run_log import DynamoRunLog
+from localcloud.embedded.clouds import CloudSettings, run_clouds
+from localcloud.embedded.deploy import deploy
+from localcloud.embedded.listing import listing
+from localcloud.embedded.synthesis import TARGET, synthesise, write_deployment
+from localcloud.guests.scripted import GuestPlan, ScriptedDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from failback.model.record import RunHistory
+    from localcloud.embedded.clouds import EmbeddedClouds
+    from localcloud.embedded.deploy import Deployed
+
+ROOT = Path(__file__).resolve().parents[3]
+LONGEST = 240.0
+"""Seconds that a run may take on a busy machine; they take ten."""
+Sdk = Any
+
+
+@dataclass
+class Place:
+    """Two clouds with the product deployed, and one who starts runs in them."""
+
+    clouds: EmbeddedClouds
+    deployed: Deployed
+    machines: list[GuestPlan]
+
+    @property
+    def bucket(self) -> str:
+        return self.deployed.outputs["ImageBucket"]
+
+    def start(self, name: str, **request: object) -> str:
+        """Start a run; gives its execution's ARN."""
+        states = self.clouds.client("stepfunctions")
+        given = json.dumps(request or {"goal": "prepare", "target": TARGET})
+        arn = self.deployed.outputs["StateMachineArn"]
+        started: str = states.start_execution(stateMachineArn=arn, name=name, input=given)["executionArn"]
+        return started
+
+    def finish(self, execution: str) -> Sdk:
+        """Wait for a run's end; gives what DescribeExecution says of it."""
+        states, end = self.clouds.client("stepfunctions"), time.monotonic() + LONGEST
+        while (told := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
+            assert time.monotonic() < end, f"the run didn't end: {self.history(execution)}"
+            time.sleep(0.05)
+        return told
+
+    def wait_for(self, execution: str, state: str) -> None:
+        """Wait until the run enters that state of the machine."""
+        states, end = self.clouds.client("stepfunctions"), time.monotonic() + LONGEST
+        while time.monotonic() < end:
+            pages = states.get_paginator("get_execution_history").paginate(executionArn=execution)
+            entered = {
+                each.get("stateEnteredEventDetails", {}).get("name") for page in pages for each in page["events"]
+            }
+            if state in entered:
+                return
+            assert states.describe_execution(executionArn=execution)["status"] == "RUNNING", entered
+            time.sleep(0.2)
+        message = f"the run didn't get to {state}"
+        raise AssertionError(message)
+
+    def run(self, name: str, **request: object) -> Sdk:
+        return self.finish(self.start(name, **request))
+
+    def history(self, execution: str) -> RunHistory | None:
+        """What the run log has of it."""
+        log = DynamoRunLog(self.clouds.client("dynamodb"), self.deployed.outputs["RunLogTable"])
+        return log.read(execution.rsplit(":", 1)[1])
+
+    def fetch(self, key: str, target: Path) -> Path:
+        """An object of the image bucket as a file."""
+        with target.open("wb") as out:
+            s3 = self.clouds.client("s3", s3={"addressing_style": "path"})
+            for piece in s3.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(1 << 20):
+                out.write(piece)
+        return target
+
+    def report(self, name: str) -> Sdk:
+        s3 = self.clouds.client("s3", s3={"addressing_style": "path"})
+        return json.loads(s3.get_object(Bucket=self.bucket, Key=f"reports/{name}.json")["Body"].read())
+
+    def listing(self) -> Sdk:
+        """Everything in both clouds but runs' own reports and the functions' packages."""
+        found = listing(self.clouds)
+        mine = found["objects"].get(self.bucket, {})
+        found["objects"][self.bucket] = {key: what for key, what in mine.items() if not key.startswith("reports/")}
+        return found
+
+
+@contextmanager
+def open_place(folder: Path, iso: Path, **settings: Any) -> Iterator[Place]:  # noqa: ANN401
+    """The clouds, deployed; what's staged and synthesised is kept between tests under `build`."""
+    machines: list[GuestPlan] = []
+
+    def plan(_spec: object) -> GuestPlan:
+        return machines.pop(0) if machines else GuestPlan()
+
+    with ScriptedDriver(folder / "machines", plan=plan) as driver:
+        given = CloudSettings(folder / "clouds", iso, driver, wait_scale=0.02, **settings)
+        with run_clouds(given) as clouds:
+            at_home = clouds.azure_settings
+            file = write_deployment(
+                ROOT / "build/test-deployment.json", subscription=at_home.subscription, tenant=at_home.tenant
+            )
+            out = ROOT / "build/test-cdk.out"
+            synthesise(file, out)
+            yield Place(clouds, deploy(clouds, out), machines)

@@ -1,0 +1,122 @@
+"""Giving back: order, what's slow, what's refused, and a cloud that can't be reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from failback.errors import CloudBusy, CloudRefused, SignInRefused
+from failback.give_back import give_back
+from failback.model.run import Belonging
+from tests.memory.belongings import MemoryBelongings
+from tests.states import state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from failback.ports import Belongings
+
+T = TypeVar("T")
+STATE = state_of("give_back")
+RUN = STATE.run.id
+
+
+class _Throttled(Exception):
+    """What an SDK raises."""
+
+
+class _Denied(Exception):
+    """What an SDK raises."""
+
+
+def guard(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except _Throttled as error:
+        message = "the cloud throttles"
+        raise CloudBusy(message) from error
+    except _Denied as error:
+        message = "rights are missing: disks/delete"
+        raise CloudRefused(message) from error
+
+
+class Refusing(MemoryBelongings):
+    """Fails at one of its belongings in a way."""
+
+    def __init__(self, at: str, error: Exception) -> None:
+        super().__init__()
+        self._at, self._error = at, error
+
+    def remove(self, belonging: Belonging) -> bool:
+        if belonging.id == self._at:
+            raise self._error
+        return super().remove(belonging)
+
+
+def thing(identity: str, cloud: str = "azure") -> Belonging:
+    return Belonging(cloud=cloud, kind="disk", id=identity, name=identity)
+
+
+def filled(clouds: MemoryBelongings, *names: str, slow: Sequence[str] = ()) -> MemoryBelongings:
+    for name in names:
+        clouds.add(RUN, thing(name), slow=name in slow)
+    return clouds
+
+
+def named(cloud: Belongings) -> tuple[str, Callable[[], Belongings]]:
+    return "azure", lambda: cloud
+
+
+def test_everything_of_the_run_is_removed_and_nothing_else() -> None:
+    cloud = filled(MemoryBelongings(), "a", "b")
+    cloud.add("another-run", thing("c"))
+    result = give_back(STATE, [named(cloud)], guard=guard)
+    assert result.status == "done"
+    assert result.facts is not None
+    assert [each.id for each in result.facts.removed] == ["a", "b"]
+    assert [each.id for each in cloud.made_by("another-run")] == ["c"]
+
+
+def test_what_takes_time_is_looked_at_again_and_remembered() -> None:
+    cloud = filled(MemoryBelongings(), "quick", "slow", slow=["slow"])
+    first = give_back(STATE, [named(cloud)], guard=guard)
+    assert first.status == "pending"
+    assert first.progress is not None
+    assert "slow" in first.progress.note
+    again = STATE.model_copy(update={"give_back": first})
+    second = give_back(again, [named(cloud)], guard=guard)
+    assert second.status == "done"
+    assert second.facts is not None
+    assert {each.id for each in second.facts.removed} == {"quick", "slow"}
+
+
+def test_a_refusal_stops_no_other_and_comes_with_its_command() -> None:
+    home, aws = filled(Refusing("b", _Denied()), "a", "b", "c"), filled(MemoryBelongings(), "d")
+    result = give_back(STATE, [named(home), ("aws", lambda: aws)], guard=guard)
+    assert result.facts is not None
+    assert [each.id for each in result.facts.removed] == ["a", "c", "d"]
+    (left,) = result.facts.left
+    assert left.belonging.id == "b"
+    assert "disks/delete" in left.why
+    assert left.command
+
+
+def test_a_busy_cloud_is_left_to_the_next_call() -> None:
+    with pytest.raises(CloudBusy):
+        give_back(STATE, [named(filled(Refusing("a", _Throttled()), "a"))], guard=guard)
+
+
+def test_a_home_that_lets_nobody_in_does_not_keep_aws_from_being_cleared() -> None:
+    aws = filled(MemoryBelongings(), "d")
+
+    def closed() -> Belongings:
+        message = "the federation isn't set up"
+        raise SignInRefused(message)
+
+    result = give_back(STATE, [("azure", closed), ("aws", lambda: aws)], guard=guard)
+    assert result.facts is not None
+    assert [each.id for each in result.facts.removed] == ["d"]
+    (left,) = result.facts.left
+    assert left.belonging.kind == "everything"
+    assert RUN in left.command
