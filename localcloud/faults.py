@@ -1,4 +1,4 @@
-"""Faults on purpose: a WSGI middleware that throttles, fails, delays, cuts or loses answers by rules.
+"""Faults on purpose: a WSGI middleware that throttles, denies, fails, delays, cuts or loses answers by rules.
 
 A plan is a JSON file or a value, e.g. `{"seed": 7, "rules": [{"service": "ebs", "operation": "PutSnapshotBlock",
 "nth": [3], "action": {"kind": "throttle"}}]}`. Rules are tried in order; delays add up, the first other one decides.
@@ -56,6 +56,9 @@ class Faultable(Protocol):
     def throttled(self, environ: WSGIEnvironment) -> Answer:
         """The service's own throttling error."""
 
+    def denied(self, environ: WSGIEnvironment) -> Answer:
+        """The service's own word for a right that the caller lacks."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +68,12 @@ class Throttle(_Frozen):
     """The service's throttling error; the call has no effect."""
 
     kind: Literal["throttle"] = "throttle"
+
+
+class Deny(_Frozen):
+    """The service's error for a right that's lacking; the call has no effect."""
+
+    kind: Literal["deny"] = "deny"
 
 
 class Status(_Frozen):
@@ -94,7 +103,7 @@ class Cut(_Frozen):
     after: int = Field(ge=0)
 
 
-Action = Annotated[Throttle | Status | Delay | Lose | Cut, Field(discriminator="kind")]
+Action = Annotated[Throttle | Deny | Status | Delay | Lose | Cut, Field(discriminator="kind")]
 
 
 class FaultRule(_Frozen):
@@ -186,10 +195,12 @@ class FaultInjector:
                 case Delay():
                     self._sleep(action.seconds)
                 case Throttle():
-                    return _give(self._shape.throttled(environ), start_response)
+                    return _give(self._shape.throttled(environ), environ, start_response)
+                case Deny():
+                    return _give(self._shape.denied(environ), environ, start_response)
                 case Status():
                     body = b"<html><body>Service unavailable</body></html>"
-                    return _give(Answer(action.code, (("Content-Type", "text/html"),), body), start_response)
+                    return _give(Answer(action.code, (("Content-Type", "text/html"),), body), environ, start_response)
                 case Lose():
                     _exhaust(self._application(environ, _ignore_start))
                     _drop(environ)
@@ -217,10 +228,18 @@ class FaultInjector:
         return rule.probability >= 1 or self._chance.random() < rule.probability
 
 
-def _give(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+def _give(answer: Answer, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    _read_away(environ)
     named = [pair for pair in answer.headers if pair[0].lower() != "content-length"]
     start_response(f"{answer.status} Fault", [*named, ("Content-Length", str(len(answer.body)))])
     return [answer.body]
+
+
+def _read_away(environ: WSGIEnvironment) -> None:
+    """Take the request's body, as services do: a client that's still sending would see a broken line, no answer."""
+    body, left = environ.get("wsgi.input"), int(environ.get("CONTENT_LENGTH") or 0)
+    while body is not None and left > 0 and (data := body.read(min(left, 1 << 20))):
+        left -= len(data)
 
 
 def _ignore_start(status: str, headers: list[tuple[str, str]], exc_info: object = None, /) -> Callable[[bytes], object]:

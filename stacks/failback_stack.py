@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aws_cdk import App, Stack
+    from aws_cdk.aws_lambda import Function as LambdaFunction
 
     from failback.model.deployment import Deployment
-    from stacks.assets import Workshop
+    from stacks.assets import Function, Workshop
 
 
 def add_stack(app: App, deployment: Deployment, workshop: Workshop) -> Stack:
@@ -41,9 +42,16 @@ def add_stack(app: App, deployment: Deployment, workshop: Workshop) -> Stack:
         "RunLogTable": storage.table.table_name,
         "ImageBucket": storage.bucket.bucket_name,
         "TargetsPrefix": targets_prefix(deployment),
+        **{f"RolesAt{home.capitalize()}": _roles_at(home, made) for home in deployment.homes},
     }
     _add_outputs(stack, outputs)
     return stack
+
+
+def _roles_at(home: str, made: Mapping[Function, LambdaFunction]) -> str:
+    """The roles that sign in at a home: what its federated credentials have to name, one each."""
+    roles = [each.role.role_arn for function, each in made.items() if function.home == home and each.role]
+    return ", ".join(roles)
 
 
 def _add_targets(stack: Stack, deployment: Deployment) -> None:

@@ -16,8 +16,6 @@ from werkzeug import Request, Response
 
 from localcloud.azure.refusals import ArmRefusal, Json
 from localcloud.azure.state import ResourceId
-from localcloud.faults import Answer as FaultAnswer
-from localcloud.faults import Call as FaultCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,12 +32,12 @@ POLL_MS = 50
 LARGEST_BODY = 4 << 20
 # A machine's removal doesn't wait for whatever else is being done to it.
 PREEMPTED_BY_DELETE = ("Microsoft.Compute/virtualMachines",)
-_ITEM = re.compile(
+ITEM = re.compile(
     r"/subscriptions/(?P<sub>[^/]+)(?:/resourceGroups/(?P<group>[^/]+))?/providers/(?P<namespace>[^/]+)/(?P<rest>.+)",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,78}\w)?", re.ASCII)
-_OPERATION = re.compile(r"locations/[^/]+/operations/(?P<id>\w+)", re.IGNORECASE)
+OPERATION = re.compile(r"locations/[^/]+/operations/(?P<id>\w+)", re.IGNORECASE)
 _METHODS = {"PUT": "write", "PATCH": "write", "DELETE": "delete", "GET": "read"}
 
 
@@ -119,28 +117,6 @@ class ArmFront:
         response.headers["x-ms-request-id"] = response.headers["x-ms-correlation-request-id"] = secrets.token_hex(16)
         return response(environ, start_response)
 
-    def identify(self, environ: WSGIEnvironment) -> FaultCall:
-        """Service `arm` with an operation as `disks/write` or `operations/read`, or `entra` with `token`."""
-        path, method = str(environ.get("PATH_INFO", "")), str(environ["REQUEST_METHOD"])
-        if path.endswith(("/oauth2/v2.0/token", "/openid-configuration")):
-            return FaultCall("entra", "token" if path.endswith("token") else "discovery")
-        match = _ITEM.fullmatch(path)
-        if match is None:
-            return FaultCall("arm", "")
-        if _OPERATION.fullmatch(match["rest"]):
-            return FaultCall("arm", "operations/read")
-        kind, *rest = match["rest"].rstrip("/").split("/")
-        return FaultCall("arm", _operation_name(kind, method, "/".join(rest[1:])))
-
-    def throttled(self, environ: WSGIEnvironment) -> FaultAnswer:
-        """ARM's 429, or Entra's."""
-        body: Json = {"error": {"code": "TooManyRequests", "message": "The request was throttled."}}
-        if self.identify(environ).service == "entra":
-            text = "AADSTS90055: The tenant is throttled."
-            body = {"error": "temporarily_unavailable", "error_description": text, "error_codes": [90055]}
-        heads = (("Content-Type", "application/json"), ("x-ms-retry-after-ms", str(POLL_MS)), ("Retry-After", "1"))
-        return FaultAnswer(429, heads, json.dumps(body).encode())
-
     def documents(self) -> dict[str, Json]:
         """Every resource as GET shows it, by its id."""
         with self._state.lock:
@@ -163,12 +139,12 @@ class ArmFront:
             return response
 
     def _dispatched(self, request: Request) -> Response:
-        match = _ITEM.fullmatch(request.path)
+        match = ITEM.fullmatch(request.path)
         if match is None:
             raise ArmRefusal(404, "NotFound", f"The path {request.path} isn't known.")
         if match["sub"].lower() != self._subscription.lower():
             raise ArmRefusal(404, "SubscriptionNotFound", f"The subscription '{match['sub']}' could not be found.")
-        operation = _OPERATION.fullmatch(match["rest"])
+        operation = OPERATION.fullmatch(match["rest"])
         if operation:
             return self._operation_answer(request, self._board.find(operation["id"]))
         kind_name, *rest = match["rest"].rstrip("/").split("/")
@@ -184,7 +160,7 @@ class ArmFront:
 
     def _kind_answer(self, request: Request, kind: Kind, group: str | None, rest: list[str]) -> Response:
         action = "/".join(rest[1:])
-        self._board.check_fault(_operation_name(kind.type.partition("/")[2], request.method, action))
+        self._board.check_fault(operation_name(kind.type.partition("/")[2], request.method, action))
         if not rest and request.method == "GET":
             if group:
                 self._state.check_group(group)
@@ -252,7 +228,8 @@ class ArmFront:
         return response
 
 
-def _operation_name(kind: str, method: str, action: str) -> str:
+def operation_name(kind: str, method: str, action: str) -> str:
+    """A call's name as latency, faults and rights have it: `disks/write`, `virtualMachines/start`."""
     return f"{kind}/{action or _METHODS.get(method, method)}"
 
 

@@ -40,8 +40,12 @@ class _Service:
 
     def throttled(self, environ: WSGIEnvironment) -> Answer:
         """The service's ServerBusy."""
-        answer = refused(BlobRefusal(503, "ServerBusy", "The server is busy."))
-        return Answer(answer.status, tuple(answer.headers.items()), b"".join(answer.body))
+        return _whole(refused(BlobRefusal(503, "ServerBusy", "The server is busy.")))
+
+    def denied(self, environ: WSGIEnvironment) -> Answer:
+        """What it says to a network that the disk's policy keeps out."""
+        text = "This request is not authorized to perform this operation."
+        return _whole(refused(BlobRefusal(403, "AuthorizationFailure", text)))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -50,6 +54,10 @@ class _Service:
             answer = refused(refusal)
         start_response(f"{answer.status} ", list(answer.headers.items()))
         return answer.body
+
+
+def _whole(answer: BlobAnswer) -> Answer:
+    return Answer(answer.status, tuple(answer.headers.items()), b"".join(answer.body))
 
 
 def injector_before(answering: Answering, plan: FaultPlan) -> FaultInjector:

@@ -10,6 +10,7 @@ import trustme
 
 from localcloud.azure.access import AccessDesk
 from localcloud.azure.arm import ArmFront
+from localcloud.azure.arm_faults import ArmShape
 from localcloud.azure.clock import Clock, SystemClock
 from localcloud.azure.disks import Disks
 from localcloud.azure.identity import EntraTenant, FederatedCredential
@@ -114,7 +115,7 @@ class AzureCloud:
             kinds=kinds,
             collections=[Skus(settings.location)],
         )
-        self._injector = FaultInjector(self._front, settings.faults, self._front) if settings.faults else None
+        self._injector = FaultInjector(self._front, settings.faults, ArmShape()) if settings.faults else None
 
     @contextmanager
     def serve(self, *, port: int = 0, blob_port: int = 0) -> Iterator[AzureEndpoints]:

@@ -78,9 +78,12 @@ class EbsDirectService:
     def throttled(self, environ: WSGIEnvironment) -> Answer:
         """How this service says that there are too many requests."""
         text = "The number of API requests has exceeded the maximum allowed API request throttling limit"
-        refusal = EbsRefusal(400, "RequestThrottledException", text, "ACCOUNT_THROTTLED")
-        response = encode_refusal(refusal)
-        return Answer(response.status_code, tuple(response.headers.items()), response.get_data())
+        return _faulty(EbsRefusal(400, "RequestThrottledException", text, "ACCOUNT_THROTTLED"))
+
+    def denied(self, environ: WSGIEnvironment) -> Answer:
+        """How this service says that a right is lacking."""
+        text = "You do not have permission to perform this operation"
+        return _faulty(EbsRefusal(403, "AccessDeniedException", text, "UNAUTHORIZED_ACCOUNT"))
 
     def _answer(self, request: Request) -> Response:
         call = self._reader.read(request)
@@ -277,6 +280,11 @@ def checked_tags(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
     if len(set(keys)) != len(keys) or any(not key or key.lower().startswith("aws:") for key in keys):
         raise invalid(reason="INVALID_TAG", message="A tag's key is missing, given twice, or begins with aws:")
     return {tag["Key"]: tag.get("Value", "") for tag in listed}
+
+
+def _faulty(refusal: EbsRefusal) -> Answer:
+    response = encode_refusal(refusal)
+    return Answer(response.status_code, tuple(response.headers.items()), response.get_data())
 
 
 def _base64(data: bytes) -> str:

@@ -86,6 +86,11 @@ class ImageService:
         body = encode_refusal(Ec2Refusal(503, "RequestLimitExceeded", "Request limit exceeded."))
         return Answer(503, (("Content-Type", "text/xml;charset=UTF-8"),), body.encode())
 
+    def denied(self, environ: WSGIEnvironment) -> Answer:
+        """How EC2 says that a right is lacking."""
+        refusal = Ec2Refusal(403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+        return Answer(403, (("Content-Type", "text/xml;charset=UTF-8"),), encode_refusal(refusal).encode())
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             text, status = self._answer(environ), 200

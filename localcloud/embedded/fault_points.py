@@ -7,9 +7,10 @@ the operations are AWS's own, ARM's as `disks/write` or `virtualMachines/start`,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from localcloud.accounts import access_key
+from localcloud.azure.arm_faults import ArmShape
 from localcloud.azure.blob_faults import injector_before, through
 from localcloud.faults import Answer, Call, FaultInjector, FaultPlan
 from localcloud.gateway.answers import service_error
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from localcloud.azure.arm import ArmFront
     from localcloud.azure.blob_http import Answering
     from localcloud.faults import Faultable, FaultRecord
     from localcloud.lambda_runner.role_sessions import RoleSessions
@@ -33,6 +33,7 @@ _THROTTLES = {
     "sts": (400, "Throttling"),
     "secretsmanager": (400, "ThrottlingException"),
 }
+_QUERY = frozenset({"sts", "iam", "cloudformation", "sns"})
 
 
 class FaultPoints:
@@ -65,7 +66,7 @@ class FaultPoints:
 
     def before_arm(self, front: WSGIApplication) -> WSGIApplication:
         """Before ARM and Entra."""
-        return self._keep(FaultInjector(front, self._plan, cast("ArmFront", front)))
+        return self._keep(FaultInjector(front, self._plan, ArmShape()))
 
     def before_blobs(self, answer: Answering) -> Answering:
         """Before the disks' pages."""
@@ -98,5 +99,17 @@ class AwsShape:
         if service in self.own:
             return self.own[service].throttled(environ)
         status, code = _THROTTLES.get(service, (400, "ThrottlingException"))
-        response = service_error(service, status, code, "Rate exceeded")
-        return Answer(response.status_code, tuple(response.headers.items()), response.get_data())
+        return _refusal(service, status, code, "Rate exceeded")
+
+    def denied(self, environ: WSGIEnvironment) -> Answer:
+        """The service's own word for a right that's lacking: by a 403, but for JSON's protocols."""
+        service = read_call(environ).service
+        if service in self.own:
+            return self.own[service].denied(environ)
+        status, code = (403, "AccessDenied") if service in _QUERY else (400, "AccessDeniedException")
+        return _refusal(service, status, code, "User is not authorized to perform this operation")
+
+
+def _refusal(service: str, status: int, code: str, message: str) -> Answer:
+    response = service_error(service, status, code, message)
+    return Answer(response.status_code, tuple(response.headers.items()), response.get_data())

@@ -94,6 +94,11 @@ class ObjectService:
         body = S3Refusal(code="SlowDown", message="Please reduce your request rate.").to_xml(environ["PATH_INFO"])
         return Answer(503, (("Content-Type", "application/xml"),), body.encode())
 
+    def denied(self, environ: WSGIEnvironment) -> Answer:
+        """How S3 says that a right is lacking."""
+        body = S3Refusal(code="AccessDenied", message="Access Denied").to_xml(environ["PATH_INFO"])
+        return Answer(403, (("Content-Type", "application/xml"),), body.encode())
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             reply = self._answer(self._read(environ))
