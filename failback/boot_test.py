@@ -38,7 +38,7 @@ _MARK = re.compile(r"FAILBACK-AGENT (ready|failed)\b([^\r\n]*)[\r\n]")
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\n -~]+")
 _REASONS = {
     "stopped": "it turned itself off without the agent's mark",
-    "silent": f"it showed no mark of the agent within {SILENCE // 60} minutes",
+    "silent": "it showed no mark of the agent",
     "broken": "the home couldn't make or start it",
 }
 _ADVICE = {
@@ -60,16 +60,17 @@ def try_boot(
     clock: Clock,
     cursor: BootTestCursor | None,
     tags: Mapping[str, str],
+    silence: float = SILENCE,
 ) -> StageResult[BootTest, BootTestCursor]:
     """Begin or continue the test, by a BIOS as Linux servers are failed back.
 
-    `pending` until the machine has shown its mark and is gone again. Raises BootTestFailed with the mark and the
+    `pending` until the machine has shown its mark and is gone again, `silence` seconds at most without one. Raises BootTestFailed with the mark and the
     console's end, once the machine that failed has been removed.
     """
     cursor = cursor or BootTestCursor(machine=naming.try_machine_name(run), began=clock.now())
     if not cursor.removing:
         machine = MachineToTry(cursor.machine, image, "bios", _user_data(run), tags)
-        cursor = _looked(cursor, machine, machines=machines, clock=clock)
+        cursor = _looked(cursor, machine, machines=machines, clock=clock, silence=silence)
     if not cursor.removing:
         return _pending(cursor, 1, "waiting for the agent's mark", LOOK_AGAIN)
     if not machines.remove(cursor.machine):
@@ -91,7 +92,9 @@ def _user_data(run: str) -> str:
     return AgentSettings(run=name, server="boot-test", prepare=True).to_text()
 
 
-def _looked(cursor: BootTestCursor, machine: MachineToTry, *, machines: HomeMachines, clock: Clock) -> BootTestCursor:
+def _looked(
+    cursor: BootTestCursor, machine: MachineToTry, *, machines: HomeMachines, clock: Clock, silence: float
+) -> BootTestCursor:
     """The cursor after a look at the machine: `removing` once it has said what it had to say, or won't any more."""
     state = machines.build(machine)
     console = "" if state in {"absent", "building"} else machines.console(machine.name)
@@ -104,7 +107,7 @@ def _looked(cursor: BootTestCursor, machine: MachineToTry, *, machines: HomeMach
             # The console may be behind the machine: one more look.
             return cursor.model_copy(update={"mark": "stopped"})
         mark = "stopped"
-    elif not mark and seconds >= SILENCE:
+    elif not mark and seconds >= silence:
         mark = "silent"
     if not mark:
         return cursor
@@ -121,7 +124,8 @@ def _failure(cursor: BootTestCursor) -> str:
     reason = _REASONS.get(cursor.mark, f"its agent says: {cursor.mark}")
     advice = _ADVICE[cursor.mark.partition(" ")[0]]
     console = cursor.console or "(nothing)"
-    return f"The throw-away machine didn't pass: {reason}. {advice} The end of its console:\n{console}"
+    time = f" within {max(1, round(cursor.seconds / 60))} minutes" if cursor.mark == "silent" else ""
+    return f"The throw-away machine didn't pass: {reason}{time}. {advice} The end of its console:\n{console}"
 
 
 def _pending(cursor: BootTestCursor, done: int, note: str, wait: int) -> StageResult[BootTest, BootTestCursor]:

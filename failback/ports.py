@@ -270,13 +270,15 @@ class WayIn:
     """What a home's adapter needs to get in: an identity token from AWS, or a stored secret; and where the home is.
 
     `token` takes an audience and gives a fresh web identity token of the stage's own role; `secret` takes a secret's
-    ARN. `endpoints` is empty for the real cloud; its keys are the home's own (`arm`, `authority`).
+    ARN. `endpoints` is empty for the real cloud; its keys are the home's own (`arm`, `authority`). `slice_mib` is how
+    much a call brings home, where that's said.
     """
 
     token: Callable[[str], str]
     secret: Callable[[str], str]
     endpoints: Mapping[str, str]
     clock: Clock
+    slice_mib: int | None = None
 
 
 class Home(Protocol):

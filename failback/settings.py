@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BeforeValidator, Field, Json, ValidationError
 
 from failback.errors import DeploymentInvalid
+from failback.image.plan import MIB
 from failback.model.facts import Facts
 from failback.model.target import HomeName
 
@@ -23,7 +24,8 @@ class FunctionSettings(Facts):
     """One function's settings; each field comes from the variable FAILBACK_<FIELD>.
 
     `functions` names the home stages' functions by home and stage (check_request only), `targets` is the prefix of the
-    parameters that hold targets, `grub` the folder of GRUB's images. The last two are for the embedded clouds only.
+    parameters that hold targets, `grub` the folder of GRUB's images. The last four are for the embedded clouds only:
+    where their Azure is, how much a call copies, and how long a machine may say nothing in its boot test.
     """
 
     stage: str
@@ -37,6 +39,12 @@ class FunctionSettings(Facts):
     grub: str = "grub"
     azure_arm: str = ""
     azure_authority: str = ""
+    slice_mib: Annotated[int | None, _EmptyIsNone, Field(ge=1)] = None
+    silence_seconds: Annotated[int | None, _EmptyIsNone, Field(ge=1)] = None
+
+    def slice_bytes(self, usual: int) -> int:
+        """Bytes that one call copies: what's set, or else the stage's own measure."""
+        return self.slice_mib * MIB if self.slice_mib else usual
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

@@ -110,6 +110,7 @@ class Connections:
             secret=lambda arn: secret_text(client("secretsmanager"), arn),
             endpoints={"arm": self.settings.azure_arm, "authority": self.settings.azure_authority},
             clock=self.clock,
+            slice_mib=self.settings.slice_mib,
         )
 
     @property

@@ -77,10 +77,14 @@ class Deny(_Frozen):
 
 
 class Status(_Frozen):
-    """A bare 5xx, as a load balancer gives it; the call has no effect."""
+    """A bare 5xx, as a load balancer gives it; the call has no effect.
+
+    `wait_ms` is how soon it asks to be called again (x-ms-retry-after-ms, which Azure's SDKs follow); 0 says nothing.
+    """
 
     kind: Literal["status"] = "status"
     code: int = Field(default=503, ge=500, le=599)
+    wait_ms: int = Field(default=0, ge=0, le=60_000)
 
 
 class Delay(_Frozen):
@@ -153,12 +157,13 @@ class FaultPlan(_Frozen):
 
 @dataclass(frozen=True, slots=True)
 class FaultRecord:
-    """A fault that was done."""
+    """A fault that was done; `span` is the range of bytes that the request names, if it does."""
 
     call: Call
     method: str
     path: str
     action: Action
+    span: str = ""
 
 
 class FaultInjector:
@@ -199,8 +204,7 @@ class FaultInjector:
                 case Deny():
                     return _give(self._shape.denied(environ), environ, start_response)
                 case Status():
-                    body = b"<html><body>Service unavailable</body></html>"
-                    return _give(Answer(action.code, (("Content-Type", "text/html"),), body), environ, start_response)
+                    return _give(_bare(action), environ, start_response)
                 case Lose():
                     _exhaust(self._application(environ, _ignore_start))
                     _drop(environ)
@@ -211,12 +215,13 @@ class FaultInjector:
     def _actions(self, environ: WSGIEnvironment) -> list[Action]:
         call, method = self._shape.identify(environ), environ["REQUEST_METHOD"]
         path = environ.get("PATH_INFO", "")
+        span = str(environ.get("HTTP_X_MS_RANGE") or environ.get("HTTP_RANGE") or "")
         chosen: list[Action] = []
         with self._lock:
             for number, rule in enumerate(self._plan.rules):
                 if rule.matches(call, method, path) and self._due(number, rule):
                     chosen.append(rule.action)
-                    self._records.append(FaultRecord(call, method, path, rule.action))
+                    self._records.append(FaultRecord(call, method, path, rule.action, span))
                     if not isinstance(rule.action, Delay):
                         break
         return chosen
@@ -226,6 +231,13 @@ class FaultInjector:
         if rule.nth and self._matched[number] not in rule.nth:
             return False
         return rule.probability >= 1 or self._chance.random() < rule.probability
+
+
+def _bare(status: Status) -> Answer:
+    heads = [("Content-Type", "text/html")]
+    if status.wait_ms:
+        heads.append(("x-ms-retry-after-ms", str(status.wait_ms)))
+    return Answer(status.code, tuple(heads), b"<html><body>Service unavailable</body></html>")
 
 
 def _give(answer: Answer, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -41,9 +41,9 @@ class ArmShape:
         return _arm(429, "TooManyRequests", "The request was throttled.", *heads)
 
     def denied(self, environ: WSGIEnvironment) -> Answer:
-        """ARM's AuthorizationFailed with the right that's lacking, or Entra's word for an application it won't let in.
+        """ARM's AuthorizationFailed with the right that's lacking, or what Entra says to an application that it refuses.
 
-        Source of the texts: "Common ARM error codes" (AuthorizationFailed), "Microsoft Entra error codes" (AADSTS700016).
+        Source of the texts: "Common ARM error codes" (AuthorizationFailed) and Entra's list of errors (AADSTS700016).
         """
         call, match = self.identify(environ), ITEM.fullmatch(str(environ.get("PATH_INFO", "")))
         if call.service == "entra":

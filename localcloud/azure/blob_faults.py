@@ -73,7 +73,7 @@ def through(injector: FaultInjector) -> Answering:
         path, _, query = target.partition("?")
         environ: WSGIEnvironment = {
             "REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "werkzeug.socket": _Line(),
-            _REQUEST: (method, target, headers, body),
+            "HTTP_X_MS_RANGE": headers.get("x-ms-range", ""), _REQUEST: (method, target, headers, body),
         }  # fmt: skip
         started: list[tuple[int, dict[str, str]]] = []
 

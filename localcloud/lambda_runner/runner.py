@@ -6,8 +6,11 @@ reservation share what this machine can hold; above that an invocation waits, si
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from localcloud.lambda_runner.async_events import AsyncEvents
@@ -15,6 +18,7 @@ from localcloud.lambda_runner.function import FunctionSpec, Surroundings, check_
 from localcloud.lambda_runner.managed_runtime import lay_out_runtime
 from localcloud.lambda_runner.outcome import Throttled
 from localcloud.lambda_runner.sandbox_log import SandboxLog, read_logs
+from localcloud.lambda_runner.usage import descendants
 from localcloud.lambda_runner.worker import Worker, new_request_id
 
 if TYPE_CHECKING:
@@ -77,6 +81,19 @@ class LambdaRunner:
         """The ids of the processes held, one a sandbox."""
         with self._changed:
             return [worker.pid for worker in (*self._idle, *self._busy)]
+
+    def kill(self, name: str) -> int:
+        """Kill whatever runs in the function's sandboxes that are at work, as a crash would; gives how many those are.
+
+        Their invocations end as `Runtime.ExitError`.
+        """
+        with self._changed:
+            struck = [worker for worker in self._busy if worker.function.name == name]
+        for worker in struck:
+            for process in descendants(worker.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+        return len(struck)
 
     def logs(self, name: str) -> str:
         """What the function's sandboxes wrote, with Lambda's START, END and REPORT lines."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from failback.clouds.azure import refusals
 from failback.clouds.azure.belongings import AzureBelongings
-from failback.clouds.azure.images import AzureImages
+from failback.clouds.azure.images import MIB, AzureImages, Slice
 from failback.clouds.azure.machines import AzureMachines
 from failback.clouds.azure.place import AzurePlace
 from failback.clouds.azure.signatures import blot_logs
@@ -86,7 +86,8 @@ def connect(target: AzureTarget, way_in: WayIn) -> AzureHome:
         "polling_interval": POLL_SECONDS,
     }
     place = AzurePlace(target, ComputeManagementClient(**settings), NetworkManagementClient(**settings))
-    return AzureHome(place, AzureImages(place, way_in.clock), AzureMachines(place), AzureBelongings(place), assertion)
+    images = AzureImages(place, way_in.clock, Slice(size=way_in.slice_mib * MIB) if way_in.slice_mib else Slice())
+    return AzureHome(place, images, AzureMachines(place), AzureBelongings(place), assertion)
 
 
 def _credential(target: AzureTarget, way_in: WayIn) -> tuple[TokenCredential, Assertion | None]:

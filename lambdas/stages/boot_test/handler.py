@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.boot_test import try_boot
+from failback.boot_test import SILENCE, try_boot
 from failback.client_image import keep_lease, release_lease
 from failback.doorway import stage_doorway
 from failback.model.run import cursor_of
@@ -27,6 +27,7 @@ def boot(state: RunState, around: Connections) -> StageResult[BootTest, BootTest
         clock=around.clock,
         cursor=cursor_of(state.boot_test),
         tags=run_tags(state.run.id, state.run.started),
+        silence=around.settings.silence_seconds or SILENCE,
     )
     if result.status == "done":
         release_lease(state, run_log=around.run_log)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.image_build import build_ami
+from failback.image_build import LIMIT_BLOCKS, build_ami
 
 from failback.client_image import build_options, keep_lease
 from failback.doorway import stage_doorway
 from failback.model.run import cursor_of
 from failback.naming import image_name, run_tags, short_hash
+from failback.sinks.ebs import BLOCK
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def build(state: RunState, around: Connections) -> StageResult[Ami, BuildCursor]
         cursor=cursor_of(state.build_image),
         token=f"{short_hash(state.run.id)}-{state.plan.key}",
         tags=run_tags(state.run.id, state.run.started, image=state.plan.key),
+        limit_blocks=around.settings.slice_bytes(LIMIT_BLOCKS * BLOCK) // BLOCK,
     )
 
 

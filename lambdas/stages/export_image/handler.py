@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.image_export import export_ami
+from failback.image_export import LIMIT, export_ami
 
 from failback.client_image import keep_lease
 from failback.doorway import stage_doorway
@@ -28,6 +28,7 @@ def export(state: RunState, around: Connections) -> StageResult[ExportedImage, C
         uploads=around.uploads,
         cursor=cursor_of(state.export_image),
         tags=run_tags(state.run.id, state.run.started, image=state.plan.key),
+        limit=around.settings.slice_bytes(LIMIT),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.iso_copy import copy_iso
+from failback.iso_copy import LIMIT, copy_iso
 
 from failback.client_image import keep_lease
 from failback.doorway import stage_doorway
@@ -27,6 +27,7 @@ def fetch(state: RunState, around: Connections) -> StageResult[StoredIso, CopyCu
         uploads=around.uploads,
         cursor=cursor_of(state.fetch_iso),
         tags=run_tags(state.run.id, state.run.started),
+        limit=around.settings.slice_bytes(LIMIT),
     )
 
 
