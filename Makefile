@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 grub: packages $(READY)
 	@test -s build/grub/version || $(PY) -m assets.grub_images build/grub
 
-demo: setup ## the main job as far as it is built: ISO to bootable disk, booted
+demo: setup ## the main job on embedded clouds: an image made, brought home and booted there for real; ends with a table of times
 	@$(PY) -m localcloud.demo
 
 test: setup ## all tests: the fast ones with coverage, the embedded clouds, then real boots by BIOS and UEFI
@@ -46,8 +46,9 @@ boot-matrix: setup ## boot the image on two firmwares and three buses, and the V
 fuzz: setup ## 100,000 damaged ISOs and initrds
 	@$(PY) tests/fuzz/fuzz_readers.py --count 100000
 
-bench: setup ## how quick the conversion is, against a plain copy and against others
+bench: setup ## how quick the conversion and the transfers are, against their limits and against others
 	@$(PY) benchmarks/convert.py
+	@$(PY) -m benchmarks.transfer
 
 clean: ## remove what was built; the virtual environment stays
 	rm -rf build cdk.out .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -8,25 +8,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import resource
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from benchmarks.transfer_clouds import AUDIENCE, BUCKET, CLIENT_ID, REGION, SUBSCRIPTION, TENANT
+from benchmarks.transfer_clouds import BUCKET, REGION
+from benchmarks.transfer_pages import bring_home, pages_ours, pages_sdk
+from benchmarks.transfer_work import Json, Stopwatch, to_the_end
 from failback.clouds.aws.client_iso import published_iso
 from failback.clouds.aws.machine_images import Ec2MachineImages
 from failback.clouds.aws.objects import S3Objects, S3Uploads
 from failback.clouds.aws.session import client
 from failback.clouds.aws.snapshots import PAGE, EbsSnapshots
-from failback.clouds.azure.connection import AzureHome, connect
-from failback.clouds.azure.disk_access import write_access
-from failback.clouds.azure.images import ATTEMPTS, MOST, START
-from failback.clouds.azure.pages import PageWriter, page_runs
 from failback.exported_content import ExportedContent
 from failback.image.client import read_client
 from failback.image.compose import BuildOptions, plan_image
@@ -36,53 +32,22 @@ from failback.image.plan import GIB
 from failback.image.source import FileSource
 from failback.image_build import build_ami
 from failback.image_export import READERS, export_ami
-from failback.image_import import import_image
 from failback.iso_copy import copy_iso
 from failback.model.run import Ami, ExportedImage, StoredIso
-from failback.model.target import AzureTarget
-from failback.ports import StoredObject, WayIn
+from failback.naming import iso_proof_key
+from failback.ports import StoredObject
 from failback.sinks.ebs import BLOCK, WORKERS, SnapshotCursor, data_blocks, write_slice
-from failback.transfer import AdaptiveGate, run_all
-from lambdas.connections import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from failback.image.plan import DiskPlan
-    from failback.model.run import StageResult
 
-Json = dict[str, Any]
-C = TypeVar("C")
-F = TypeVar("F")
 OPTIONS = BuildOptions(clouds=("azure", "aws"))
-MIB = 1024 * 1024
-
-
-class Stopwatch:
-    """Wall and processor seconds of what's measured, without what has to be there first."""
-
-    def __init__(self) -> None:
-        self.seconds = self.processor = 0.0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        began, processor = time.monotonic(), time.process_time()
-        yield
-        self.seconds += time.monotonic() - began
-        self.processor += time.process_time() - processor
 
 
 def _snapshots() -> EbsSnapshots:
     return EbsSnapshots(client("ebs"), client("ec2"))
-
-
-def _to_the_end(call: Callable[[C | None], StageResult[F, C]]) -> F:
-    """Call a stage as the state machine does, without the waits."""
-    result = call(None)
-    while result.status != "done":
-        result = call(result.cursor)
-    assert result.facts is not None
-    return result.facts
 
 
 @contextmanager
@@ -124,13 +89,14 @@ def write_bare(watch: Stopwatch, iso: str, token: str) -> Json:
 
 
 def fetch_iso(watch: Stopwatch) -> Json:
-    """AWS's ISO into the image bucket, as the stage does it."""
+    """AWS's ISO into the image bucket, as the stage does it; what an earlier job left there is removed first."""
     s3 = client("s3")
     published = published_iso(s3, region=REGION, version="latest")
     source = S3Objects(s3, published.bucket, owner=published.owner)
     objects, uploads = S3Objects(client("s3"), BUCKET), S3Uploads(client("s3"), BUCKET)
+    objects.remove(iso_proof_key(published.sha512))
     with watch.running():
-        stored = _to_the_end(
+        stored = to_the_end(
             lambda cursor: copy_iso(published, source=source, objects=objects, uploads=uploads, cursor=cursor, tags={})
         )
     return {"iso": stored.model_dump()}
@@ -138,12 +104,14 @@ def fetch_iso(watch: Stopwatch) -> Json:
 
 def build(watch: Stopwatch, iso: Json, token: str) -> Json:
     """The AMI from the stored ISO, as the stage does it."""
-    objects, images, grub = S3Objects(client("s3"), BUCKET), Ec2MachineImages(client("ec2")), load_grub(
-        Path("build/grub")
+    objects, images, grub = (
+        S3Objects(client("s3"), BUCKET),
+        Ec2MachineImages(client("ec2")),
+        load_grub(Path("build/grub")),
     )
     snapshots, stored = _snapshots(), StoredIso.model_validate(iso)
     with watch.running():
-        ami = _to_the_end(
+        ami = to_the_end(
             lambda cursor: build_ami(
                 stored, f"drs-failback-{token}", objects=objects, snapshots=snapshots, images=images, grub=grub,
                 options=OPTIONS, cursor=cursor, token=token, tags={},
@@ -202,7 +170,7 @@ def export(watch: Stopwatch, ami: Json, key: str, swallow: bool) -> Json:
     objects = nowhere if swallow else S3Objects(client("s3"), BUCKET)
     uploads = nowhere if swallow else S3Uploads(client("s3"), BUCKET)
     with watch.running():
-        exported = _to_the_end(
+        exported = to_the_end(
             lambda cursor: export_ami(
                 image, key, "vhd", snapshots=snapshots, objects=objects, uploads=uploads, cursor=cursor, tags={}
             )
@@ -218,99 +186,6 @@ def download(watch: Stopwatch, export: Json, path: str) -> Json:
             file.seek(offset)
             file.write(content.read(offset, length))
     return {}
-
-
-def bring_home(watch: Stopwatch, export: Json, key: str, arm: str, token: str) -> Json:
-    """The exported VHD as a managed disk, as the stage does it."""
-    exported, objects = ExportedImage.model_validate(export), S3Objects(client("s3"), BUCKET)
-    images = _home(arm, token).images
-    with watch.running():
-        content = ExportedContent(objects, exported)
-        _to_the_end(lambda cursor: import_image(key, content, images=images, cursor=cursor, tags={}))
-    return {}
-
-
-def pages_ours(watch: Stopwatch, export: Json, path: str, name: str, arm: str, token: str) -> Json:
-    """The VHD's pages from a local file onto a disk, by our writer."""
-    exported = ExportedImage.model_validate(export)
-    with _disk(_home(arm, token), name, exported.size) as url, _FileObjects(Path(path)) as objects:
-        content = ExportedContent(objects, exported)
-        with watch.running(), PageWriter(url, connections=MOST) as pages:
-
-            def write(piece: tuple[int, int]) -> None:
-                data = content.read(*piece)
-                for start, end in page_runs(data):
-                    pages.write(piece[0] + start, data[start:end])
-
-            run_all(content.ranges(), write, gate=AdaptiveGate(START, most=MOST), attempts=ATTEMPTS)
-    return {}
-
-
-def pages_sdk(watch: Stopwatch, path: str, name: str, arm: str, token: str, concurrency: int, check: bool) -> Json:
-    """The same by the SDK's upload of a page blob; its creation is left out, as a disk's signature refuses it."""
-    from azure.storage.blob import BlobClient, BlobType
-
-    size = Path(path).stat().st_size
-    with _disk(_home(arm, token), name, size) as url, Path(path).open("rb") as file, BlobClient.from_blob_url(
-        url
-    ) as blob:
-        # The disk's blob is there already.
-        blob._client.page_blob.create = lambda **_: {"etag": None}  # type: ignore[method-assign]
-        with watch.running():
-            blob.upload_blob(
-                file, blob_type=BlobType.PAGEBLOB, length=size, overwrite=True, max_concurrency=concurrency,
-                validate_content=check,
-            )  # fmt: skip
-    return {}
-
-
-class _FileObjects:
-    """An ObjectStore of one object, a local file, read by many threads."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> _FileObjects:
-        self._file = self._path.open("rb")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def find(self, key: str) -> StoredObject:
-        return StoredObject(key, self._path.stat().st_size, "")
-
-    def read(self, key: str, offset: int, length: int, *, etag: str = "") -> bytes:
-        return os.pread(self._file.fileno(), length, offset)
-
-    def write(self, key: str, data: bytes, *, tags: Mapping[str, str]) -> None: ...
-
-    def remove(self, key: str) -> None: ...
-
-
-def _home(arm: str, token: str) -> AzureHome:
-    target = AzureTarget(
-        name="office", home="azure", tenant_id=TENANT, client_id=CLIENT_ID, subscription_id=SUBSCRIPTION,
-        resource_group="home", location="westeurope",
-        subnet_id=f"/subscriptions/{SUBSCRIPTION}/resourceGroups/home/providers/Microsoft.Network/virtualNetworks/net"
-        "/subnets/servers",
-    )  # fmt: skip
-    assert target.credential.kind == "federation"
-    assert target.credential.audience == AUDIENCE
-    way_in = WayIn(lambda audience: token, lambda arn: "", {"arm": arm, "authority": arm}, SystemClock())
-    return connect(target, way_in)
-
-
-@contextmanager
-def _disk(home: AzureHome, name: str, size: int) -> Iterator[str]:
-    """A new disk that awaits its upload: the URL to write to."""
-    properties = {"osType": "Linux", "hyperVGeneration": "V1", "networkAccessPolicy": "AllowAll",
-                  "creationData": {"createOption": "Upload", "uploadSizeBytes": size}}  # fmt: skip
-    body: Any = {"location": home.place.target.location, "sku": {"name": "StandardSSD_LRS"}, "properties": properties}
-    home.place.compute.disks.begin_create_or_update(home.place.group, name, body).result()
-    with ExitStack() as stack:
-        url, _ = stack.enter_context(write_access(home.place, name, again=False))
-        yield url
 
 
 JOBS: dict[str, Callable[..., Json]] = {

@@ -33,6 +33,8 @@ EMBEDDED_INTERVAL, ACCOUNT_INTERVAL = 0.5, 2.0
 # Tries of each call, with the SDK's own growing pauses: throttling of a minute is sat out; nothing throttles here.
 ACCOUNT_TRIES, EMBEDDED_TRIES = 10, 3
 MACHINE, RUN_LOG = "StateMachineArn", "RunLogTable"
+# What the embedded clouds answer while they come to their end.
+ENDING = "ServiceUnavailableException"
 # The embedded clouds take any key; these can't be anybody's.
 LOCAL_KEY = "local"
 WAYS_OUT = (
@@ -204,11 +206,11 @@ def _in_our_words(where: Where) -> Iterator[None]:
         message = f"AWS can't be asked about stack {where.stack!r}: {error}. Sign in, or say --profile and --region."
         raise NotDeployed(message) from error
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
-        whom = "AWS" if where.stack else "The embedded clouds"
-        message = f"{whom} can't be reached: {error}. Runs that have begun go on by themselves."
-        raise CloudUnreachable(message) from error
+        raise CloudUnreachable(_unreachable(where, error)) from error
     except exceptions.ClientError as error:
         told = error.response["Error"]
+        if not where.stack and told["Code"] == ENDING:
+            raise CloudUnreachable(_unreachable(where, error)) from error
         if told["Code"] in STALE:
             message = f"AWS doesn't take the credentials: {told['Message']}. Sign in again, or say --profile."
             raise NotDeployed(message) from error
@@ -217,3 +219,12 @@ def _in_our_words(where: Where) -> Iterator[None]:
             "cloudformation:DescribeStacks, states:StartExecution, states:DescribeExecution and to read the run log."
         )
         raise CloudRefused(message) from error
+
+
+def _unreachable(where: Where, error: Exception) -> str:
+    if where.stack:
+        return f"AWS can't be reached: {error}. Runs that have begun go on by themselves."
+    return (
+        "The embedded clouds can't be reached: they were stopped, or have broken down, and their runs with them. "
+        f"`failback local status` says whether they run; {where.local}/log says what they said last. ({error})"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,14 +27,22 @@ def up(
     """Start them and deploy the product into them; once they run, this command ends."""
     # Late: the embedded clouds' libraries take longer to load than everything else of the command.
     from localcloud.embedded.control import StartOptions, start, status
+    from localcloud.embedded.synthesis import TARGET
 
     folder = read_settings().local
     running = status(folder)
     if running is not None:
         typer.echo(f"The embedded clouds run already (process {running.pid}); `failback local down` stops them.")
         return
-    state = start(folder, StartOptions(iso=iso), on_progress=typer.echo)
+    typer.echo(f"Starting AWS and Azure on this machine; what they hold and say is kept in {folder}.")
+    began = time.monotonic()
+    try:
+        state = start(folder, StartOptions(iso=iso), on_progress=lambda step: _tell(step, began))
+    except KeyboardInterrupt:
+        typer.echo("Stopped; nothing of the embedded clouds runs.", err=True)
+        raise typer.Exit(130) from None
     _show(state)
+    typer.echo(f"Now: `failback prepare {TARGET}` makes an image and boots it; `failback local down` stops the clouds.")
 
 
 @app.command()
@@ -48,17 +57,26 @@ def down() -> None:
 @app.command("status")
 def show_status(*, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show whether they run, and where; exit code 3 where they don't."""
-    from localcloud.embedded.control import status
+    from localcloud.embedded.control import starting, status
 
-    running = status(read_settings().local)
+    folder = read_settings().local
+    running = status(folder)
     if json:
         typer.echo(running.model_dump_json(indent=2) if running else "null")
+    elif running is None and (pid := starting(folder)) is not None:
+        typer.echo(f"The embedded clouds are starting or stopping (process {pid}).")
     elif running is None:
         typer.echo("The embedded clouds don't run; start them with: failback local up")
     else:
         _show(running)
     if running is None:
         raise typer.Exit(3)
+
+
+def _tell(step: str, began: float) -> None:
+    from cli.units import clock
+
+    typer.echo(f"{clock(time.monotonic() - began):>7}  {step}")
 
 
 def _show(state: EmbeddedState) -> None:

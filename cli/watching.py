@@ -14,7 +14,7 @@ import typer
 
 from cli.ending import advice_of, given_back, history_of, outcome_of
 from cli.run_lines import changes, outcome_lines
-from failback.errors import RunUnknown
+from failback.errors import RequestInvalid, RunUnknown
 from failback.progress import Paces, RunProgress, paces, run_progress
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from cli.deployment import Deployment
     from failback.model.record import RunHistory
+    from failback.model.run import Outcome
 
     Show = Callable[[RunProgress], None]
 
@@ -56,7 +57,14 @@ def watch(deployment: Deployment, run: str, *, dressed: Dress, just_started: boo
         return 130
     for line in ending_lines(last, dressed):
         typer.echo(line)
-    return 0 if last.progress.status == "done" else 1
+    return exit_code_of(last.progress.outcome)
+
+
+def exit_code_of(outcome: Outcome | None) -> int:
+    """What watching ends with: 0 done, 1 failed, 2 for a request that the deployment doesn't know how to meet."""
+    if outcome is not None and outcome.outcome == "done":
+        return 0
+    return 2 if outcome is not None and outcome.error == RequestInvalid.__name__ else 1
 
 
 def follow(deployment: Deployment, run: str, show: Show, *, patience: float) -> Look:

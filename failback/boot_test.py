@@ -64,8 +64,8 @@ def try_boot(
 ) -> StageResult[BootTest, BootTestCursor]:
     """Begin or continue the test, by a BIOS as Linux servers are failed back.
 
-    `pending` until the machine has shown its mark and is gone again, `silence` seconds at most without one. Raises BootTestFailed with the mark and the
-    console's end, once the machine that failed has been removed.
+    `pending` until the machine has shown its mark, for which it has `silence` seconds, and is gone again. Raises
+    BootTestFailed with the mark and the console's end, once the machine that failed has been removed.
     """
     cursor = cursor or BootTestCursor(machine=naming.try_machine_name(run), began=clock.now())
     if not cursor.removing:
@@ -124,7 +124,7 @@ def _failure(cursor: BootTestCursor) -> str:
     reason = _REASONS.get(cursor.mark, f"its agent says: {cursor.mark}")
     advice = _ADVICE[cursor.mark.partition(" ")[0]]
     console = cursor.console or "(nothing)"
-    time = f" within {max(1, round(cursor.seconds / 60))} minutes" if cursor.mark == "silent" else ""
+    time = f" within {max(1, int(cursor.seconds) // 60)} minutes" if cursor.mark == "silent" else ""
     return f"The throw-away machine didn't pass: {reason}{time}. {advice} The end of its console:\n{console}"
 
 

@@ -28,8 +28,9 @@ ExportResult = StageResult[ExportedImage, CopyCursor]
 
 # Whole blocks, and whole parts of a whole GiB, so that the footer is a part by itself.
 PART_SIZE = 16 * MIB
-# Parts in memory at once, each as its blocks and as what's sent: 8 x 2 x 16 MiB = 256 MiB, and 100 for Python.
-WORKERS = 8
+# Parts in memory at once, each as its blocks and as what's sent: 4 x 2 x 16 MiB = 128 MiB, and 100 for Python. The
+# readers fill one and a half at a time, and two being sent at 80 MB/s each are twice what a function's line carries.
+WORKERS = 4
 # Blocks being read at once: a read takes about 50 ms, so these are some 1,000 a second, the quota of a snapshot.
 READERS = 48
 # 2 GiB at 75 MB/s are half a minute each way; five times slower it's still within the function's 10 minutes.

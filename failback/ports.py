@@ -215,7 +215,7 @@ class HomeImages(Protocol):
     def advance(
         self, key: str, content: ImageContent, *, cursor: Mapping[str, JsonValue], tags: Mapping[str, str]
     ) -> ImageImport:
-        """Import, a bounded slice: an empty `cursor` begins. No signature is kept; the last slice, or an error, ends it."""
+        """Import, a bounded slice: an empty `cursor` begins. No signature is kept; only CloudBusy leaves it open."""
         ...
 
     def note_test(self, image: HomeImage, mark: str) -> HomeImage:
@@ -270,8 +270,7 @@ class WayIn:
     """What a home's adapter needs to get in: an identity token from AWS, or a stored secret; and where the home is.
 
     `token` takes an audience and gives a fresh web identity token of the stage's own role; `secret` takes a secret's
-    ARN. `endpoints` is empty for the real cloud; its keys are the home's own (`arm`, `authority`). `slice_mib` is how
-    much a call brings home, where that's said.
+    ARN. `endpoints` (`arm`, `authority`) is empty for the real cloud; `slice_mib` bounds what one call brings home.
     """
 
     token: Callable[[str], str]

@@ -39,8 +39,8 @@ class FunctionSettings(Facts):
     grub: str = "grub"
     azure_arm: str = ""
     azure_authority: str = ""
-    slice_mib: Annotated[int | None, _EmptyIsNone, Field(ge=1)] = None
-    silence_seconds: Annotated[int | None, _EmptyIsNone, Field(ge=1)] = None
+    slice_mib: Annotated[Annotated[int, Field(ge=1)] | None, _EmptyIsNone] = None
+    silence_seconds: Annotated[Annotated[int, Field(ge=1)] | None, _EmptyIsNone] = None
 
     def slice_bytes(self, usual: int) -> int:
         """Bytes that one call copies: what's set, or else the stage's own measure."""

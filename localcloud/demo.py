@@ -1,123 +1,264 @@
-"""`make demo`: from a client ISO to a booted client machine, on this machine alone; ends with a table of times."""
+"""`make demo`: the product's own commands on embedded clouds, from a client ISO to a machine that booted at home.
+
+Each command line is shown before it's run, and can be typed by hand. The clouds are the demo's own: others that run
+from this checkout aren't touched, and these are gone when it ends, however it ends.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from textwrap import indent
+from typing import TYPE_CHECKING, NoReturn
 
+from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
 
-from failback.errors import FailbackError
-from failback.image.build import build_image
-from failback.image.client import CLOUDS, read_client
-from failback.image.compose import BuildOptions
-from failback.image.grub import load_grub
-from failback.image.iso import IsoVolume
-from failback.image.report import report
-from failback.image.source import FileSource
-from localcloud.client_boot import ClientBoot, boot_client
-from localcloud.standin.build import build_standin
+from failback.errors import FailbackError, LocalCloudError
+from failback.model.record import RunHistory
+from failback.model.report import Provenance
+from localcloud.embedded.control import ROOT, starting, status
+from localcloud.embedded.image_hashes import hash_file, image_hashes
+from localcloud.embedded.state_file import start_of
+from localcloud.embedded.synthesis import TARGET
+from localcloud.guests.console_follower import following
+from localcloud.lambda_runner.usage import descendants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
+    from pathlib import Path
 
-    from failback.model.image import BuiltImage, ImageFormat
-    from localcloud.client_boot import BootedClient
+    from localcloud.embedded.clouds import Client
+    from localcloud.embedded.state_file import EmbeddedState
 
-BUILD = Path("build")
-MIB = 1024 * 1024
-SHOWN_STATES = ("started", "settings", "mapping", "client-start", "client-running")
+FOLDER = ROOT / "build" / "demo"
+IMAGE = FOLDER / "client.raw"
+FIRST, SECOND = "demo", "demo-again"
+SEARCH_ONLY = ["find_client_image", "write_report"]
+"""The stages of a run that finds everything there already."""
+GRACE_SECONDS = 5.0
+"""What a command gets to end by itself: Ctrl-C reaches it as well as the demo."""
+END_SECONDS = 60.0
+"""What it gets to end once it was asked to: longer than the clouds' own orderly end."""
+
+
+class _Account(BaseModel):
+    """What the demo reads of `failback report --format json`."""
+
+    history: RunHistory
+    provenance: Provenance | None
 
 
 @dataclass(slots=True)
-class Ledger:
-    """What was done, how long it took, and what came of it."""
+class Demo:
+    """What was done, how long it took, what came of it; and the commands that do it."""
 
-    rows: list[tuple[str, float, str]]
+    console: Console
+    rows: list[tuple[str, float, str]] = field(default_factory=list)
 
-    def add(self, what: str, seconds: float, result: str) -> None:
-        self.rows.append((what, seconds, result))
+    def run(self, command: str, result: str = "") -> float:
+        """Run a command of the product before everybody's eyes; the seconds it took. One that fails ends the demo."""
+        self.console.rule(style="dim")
+        self.say(f"$ {command}", style="bold")
+        began = time.monotonic()
+        with _child(command.split()) as child:
+            code = child.wait()
+        seconds = time.monotonic() - began
+        self.rows.append((command, seconds, result if code == 0 else f"exit code {code}"))
+        if code:
+            message = f"`{command}` has ended with exit code {code}; what it said of the cause is above."
+            raise LocalCloudError(message)
+        return seconds
 
-    def table(self) -> Table:
-        table = Table("step", "seconds", title="drs-failback demo", title_justify="left")
-        table.add_column("result", overflow="fold")
-        for what, seconds, result in self.rows:
-            table.add_row(what, f"{seconds:.2f}", result)
-        return table
+    def say(self, text: str, style: str = "") -> None:
+        """Print text as it is."""
+        self.console.print(text, style=style or None, markup=False, highlight=False)
+
+    def note(self, step: str, seconds: float, result: str) -> None:
+        """Add a row of something that isn't a command."""
+        self.rows.append((step, seconds, result))
+
+    def result(self, text: str) -> None:
+        """Say what came of the command that was run last."""
+        self.rows[-1] = (*self.rows[-1][:2], text)
+
+    def closing(self) -> str:
+        """What was done, as text: each step with its seconds, and below it what came of it."""
+        lines = ["  seconds  step, and what came of it"]
+        for step, seconds, result in self.rows:
+            lines += [f"{seconds:9.1f}  {step}", *indent(result, " " * 13).splitlines()]
+        return "\n".join(lines)
 
 
 def main() -> int:
     """Run it all; returns the process's exit code."""
-    console, ledger = Console(soft_wrap=True), Ledger([])
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    demo, code = Demo(Console(soft_wrap=True)), 0
     try:
-        iso = _standin(console, ledger)
-        _inspect(iso, console, ledger)
-        _build(iso, "raw", console, ledger)
-        vhd = _build(iso, "vhd", console, ledger)
-        booted = _boot(Path(vhd.output), console, ledger)
+        refuse_company(FOLDER)
+        _show(demo)
     except FailbackError as error:
-        console.print(ledger.table())
+        demo.say(demo.closing())
         print(f"error: {error}", file=sys.stderr)
         return 1
-    console.print(ledger.table())
-    console.print(f"The client runs in a machine booted from {vhd.output}: {booted.marks[-1][1]}", markup=False)
-    return 0
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        code = 130
+    demo.say(demo.closing())
+    return code
 
 
-def _standin(console: Console, ledger: Ledger) -> Path:
-    console.rule("A stand-in for AWS's client ISO (about two minutes the first time)")
+def _end(number: int, _frame: object) -> NoReturn:
+    """Leave as after Ctrl-C, by the way of every block."""
+    sys.exit(128 + number)
+
+
+def refuse_company(folder: Path) -> None:
+    """Raise LocalCloudError where clouds run from that folder already."""
+    running = status(folder)
+    pid = running.pid if running else starting(folder)
+    if pid is not None:
+        message = (
+            f"The clouds of another demo run already (process {pid}): it's still under way, or was killed. "
+            f"End them with: DRS_FAILBACK_LOCAL={folder} failback local down"
+        )
+        raise LocalCloudError(message)
+
+
+def _show(demo: Demo) -> None:
+    demo.say("AWS and Azure on this machine, the product deployed into them. To try by hand what follows:")
+    demo.say(f"$ export DRS_FAILBACK_LOCAL={FOLDER.relative_to(ROOT)}", style="bold")
+    with _clouds(demo) as clouds:
+        _first(demo)
+        _again(demo)
+        demo.run(f"failback report {FIRST}", "its timeline, and what the image at home is made of")
+        _same_bytes(demo, clouds)
+
+
+@contextmanager
+def _clouds(demo: Demo) -> Iterator[EmbeddedState]:
+    """The clouds for the length of a `with` block, from their start on; raises LocalCloudError if any of them stays."""
+    try:
+        demo.run("failback local up")
+        state = status(FOLDER)
+        if state is None:
+            message = "The embedded clouds have ended right after their start."
+            raise LocalCloudError(message)
+        demo.result(f"AWS {state.aws_url}, Azure {state.azure_url}")
+        yield state
+    finally:
+        # A second Ctrl-C doesn't keep the first one from being carried out.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _down(demo)
+        signal.signal(signal.SIGINT, before)
+
+
+def _down(demo: Demo) -> None:
+    running = status(FOLDER)
+    pid = running.pid if running else starting(FOLDER)
+    processes = [pid, *descendants(pid)] if pid is not None else []
+    demo.run("failback local down")
+    left = [each for each in processes if start_of(each) is not None]
+    demo.result(f"{len(processes)} processes ended, {len(left)} left")
+    if left:
+        message = f"Of the embedded clouds these processes are left: {', '.join(map(str, left))}"
+        raise LocalCloudError(message)
+
+
+def _first(demo: Demo) -> None:
+    """Everything is made, brought home and booted; the machine's console is shown, where that doesn't disturb."""
+    drawn, said = sys.stdout.isatty(), list[str]()
+
+    def on_line(seconds: float, line: str) -> None:
+        text = f"{'':9}serial console, {seconds:5.1f} s: {line}"
+        if drawn:
+            said.append(text)
+        else:
+            print(text, flush=True)
+
+    with following(FOLDER / "clouds" / "machines", on_line):
+        demo.run(f"failback prepare {TARGET} --run {FIRST}")
+    if said:
+        demo.say("\n".join(said))
+    account = _account(FIRST)
+    stages = {entry.stage: entry for entry in account.history.stages}
+    demo.result(f"{len(stages)} stages done in {sum(entry.calls for entry in stages.values())} calls of functions")
+    boot = stages["boot_test"]
+    mark = account.provenance.mark if account.provenance else ""
+    demo.note("of this, the boot test", (boot.updated - boot.began).total_seconds(), f"the agent in it said: {mark}")
+
+
+def _again(demo: Demo) -> None:
+    demo.run(f"failback prepare {TARGET} --run {SECOND}")
+    stages = [entry.stage for entry in _account(SECOND).history.stages]
+    demo.result(f"no image work: {', '.join(stages)}")
+    if stages != SEARCH_ONLY:
+        message = f"The second run should have found everything there; it came through {', '.join(stages)}."
+        raise LocalCloudError(message)
+
+
+def _same_bytes(demo: Demo, clouds: EmbeddedState) -> None:
+    """The image in all its places against one that's built by hand from the same ISO."""
+    iso = os.path.relpath(clouds.iso, ROOT)
+    demo.run(f"failback image build {iso} --format raw --cloud azure --cloud aws -o {IMAGE.relative_to(ROOT)}")
+    wanted = hash_file(IMAGE)
+    demo.result(f"{wanted}  the image that the run should have made, SHA-256")
+    made = _account(FIRST).provenance
+    if made is None:
+        message = "The run's report doesn't say what it has made."
+        raise LocalCloudError(message)
     began = time.monotonic()
-    iso = build_standin(BUILD / "standin", size="small", progress=lambda step: console.print(step, markup=False))
-    ledger.add("stand-in ISO", time.monotonic() - began, f"{iso}, {iso.stat().st_size / MIB:,.0f} MiB")
-    return iso
+    found = image_hashes(made, _client(clouds), bucket=clouds.outputs["ImageBucket"], azure=FOLDER / "clouds" / "azure")
+    others = [place for place, sha256 in found.items() if sha256 != wanted]
+    lines = [f"{sha256}  {'DIFFERENT' if at in others else 'the same'}: {at}" for at, sha256 in found.items()]
+    demo.note("the run's image read back, SHA-256", time.monotonic() - began, "\n".join(lines))
+    if others:
+        message = f"The bytes aren't those of the image built by hand: {'; '.join(others)}"
+        raise LocalCloudError(message)
 
 
-def _inspect(iso: Path, console: Console, ledger: Ledger) -> None:
-    console.rule("failback image inspect")
-    began = time.monotonic()
-    with FileSource(iso) as source:
-        found = report(read_client(IsoVolume.open(source)), iso_size=source.size)
-    bootable = [each.cloud for each in found.drivers if each.bootable]
-    for launcher in found.system.launchers:
-        console.print(f"the ISO starts its own script by {launcher.kind}: {launcher.path}", markup=False)
-    console.print(f"{found.system.os_name}, kernel {found.boot.kernel_version}", markup=False)
-    ledger.add("inspect", time.monotonic() - began, f"boots in {', '.join(bootable)}")
+def _client(clouds: EmbeddedState) -> Client:
+    """What makes boto3's client of a service of the embedded AWS."""
+    from boto3.session import Session
+    from botocore.config import Config
+
+    session: Client = Session("local", "local", region_name=clouds.region)
+    config = Config(s3={"addressing_style": "path"})
+    return lambda service: session.client(service, endpoint_url=clouds.aws_url, config=config)
 
 
-def _build(iso: Path, image_format: ImageFormat, console: Console, ledger: Ledger) -> BuiltImage:
-    console.rule(f"failback image build --format {image_format}")
-    built = build_image(
-        iso,
-        BUILD / f"client.{image_format}",
-        image_format=image_format,
-        grub=load_grub(BUILD / "grub"),
-        options=BuildOptions(clouds=CLOUDS),
-        progress=_quiet,
-    )
-    size = f"{built.output}, {built.disk_size / MIB:,.0f} MiB, {built.data_bytes / MIB:,.0f} MiB of content"
-    ledger.add(f"plan and write ({image_format})", built.build_seconds, size)
-    ledger.add(f"read back and check ({image_format})", built.check_seconds, "as planned")
-    console.print(size, markup=False)
-    return built
+def _account(run: str) -> _Account:
+    with _child(["failback", "report", run, "--format", "json"], stdout=subprocess.PIPE) as child:
+        told, _ = child.communicate()
+    return _Account.model_validate_json(told)
 
 
-def _boot(vhd: Path, console: Console, ledger: Ledger) -> BootedClient:
-    console.rule("failback image boot, BIOS, Azure's metadata service (about a minute)")
-    boot = ClientBoot(image=vhd, format="vpc", firmware="bios")
-    booted = boot_client(boot, on_line=lambda line: console.print(line, markup=False, highlight=False))
-    for seconds, mark in booted.marks:
-        state, _, detail = mark.partition(" ")
-        if state in SHOWN_STATES:
-            ledger.add(f"booted: {state}", seconds, detail[:90])
-    return booted
+@contextmanager
+def _child(words: list[str], stdout: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A command of the product on the demo's clouds; it doesn't outlive the block."""
+    command = [sys.executable, "-m", "cli.main", *words[1:]]
+    environment = {**os.environ, "DRS_FAILBACK_LOCAL": str(FOLDER)}
+    child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stdout)
+    try:
+        yield child
+    finally:
+        finish(child)
 
 
-def _quiet(_work: str, _total: int) -> Callable[[int], None]:
-    return lambda _count: None
+def finish(child: subprocess.Popen[bytes], *, grace: float = GRACE_SECONDS) -> None:
+    """Wait for a command's own end; where it doesn't come in `grace` seconds, make it."""
+    for seconds, ask in ((grace, child.terminate), (END_SECONDS, child.kill)):
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            ask()
+    child.wait()
 
 
 if __name__ == "__main__":

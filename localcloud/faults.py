@@ -248,8 +248,12 @@ def _give(answer: Answer, environ: WSGIEnvironment, start_response: StartRespons
 
 
 def _read_away(environ: WSGIEnvironment) -> None:
-    """Take the request's body, as services do: a client that's still sending would see a broken line, no answer."""
-    body, left = environ.get("wsgi.input"), int(environ.get("CONTENT_LENGTH") or 0)
+    """Take a large body, as services do: a client that's still sending would see a broken line and no answer.
+
+    Large ones come by PUT; a form may have been read already, to tell which call it is.
+    """
+    left = int(environ.get("CONTENT_LENGTH") or 0) if environ["REQUEST_METHOD"] == "PUT" else 0
+    body = environ.get("wsgi.input")
     while body is not None and left > 0 and (data := body.read(min(left, 1 << 20))):
         left -= len(data)
 

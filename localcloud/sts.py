@@ -33,6 +33,7 @@ NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 SHORTEST, LONGEST, DEFAULT = 900, 43200, 3600
 """Seconds of a session: the service's bounds, and what it gives when nothing is asked for."""
 
+_UNEMULATED = re.compile(r"ProviderId|Policy|PolicyArns\..*|MinimumSessionTokenSize")
 _PARAMETERS = frozenset({"Action", "Version", "RoleArn", "RoleSessionName", "WebIdentityToken", "DurationSeconds"})
 _FORMS = {
     "RoleArn": re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}"),
@@ -167,6 +168,10 @@ def _checked_form(request: Request) -> dict[str, str]:
     if (form.get("Action"), form.get("Version")) != ("AssumeRoleWithWebIdentity", "2011-06-15"):
         message = f"Could not find operation {form.get('Action')} for version {form.get('Version')}"
         raise StsRefusal(400, "InvalidAction", message)
+    known = sorted(name for name in form if _UNEMULATED.fullmatch(name))
+    if known:
+        message = f"The embedded STS doesn't act on {', '.join(known)}. Nothing was done."
+        raise StsRefusal(400, "NotImplemented", message)
     unknown = sorted(set(form).difference(_PARAMETERS))
     if unknown or request.args:
         raise StsRefusal(400, "ValidationError", f"Unknown parameters: {', '.join([*unknown, *request.args])}")

@@ -148,6 +148,18 @@ def test_silence_ends_it(bench: Bench) -> None:
     assert text.endswith("GRUB")
 
 
+def test_another_limit_of_silence_is_kept(bench: Bench) -> None:
+    tags = naming.run_tags(RUN, datetime(2026, 1, 1, tzinfo=UTC))
+    bench.running()
+    cursor = bench.call().cursor
+    bench.time += timedelta(seconds=100)
+    result = boot_test.try_boot(
+        RUN, IMAGE, machines=bench.machines, images=bench.images, clock=bench, cursor=cursor, tags=tags, silence=100
+    )
+    assert result.cursor is not None
+    assert (result.cursor.removing, result.cursor.mark) == (True, "silent")
+
+
 def test_a_machine_that_cannot_be_made_ends_it(bench: Bench) -> None:
     bench.running().state = "failed"
     text = bench.failure()

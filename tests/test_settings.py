@@ -28,6 +28,13 @@ def test_what_is_left_out_has_a_default() -> None:
     assert (settings.home, settings.functions, settings.azure_arm) == (None, {}, "")
 
 
+def test_a_slice_is_what_is_set_or_what_is_usual() -> None:
+    settings = FunctionSettings.from_environment({**WHOLE, "FAILBACK_SLICE_MIB": "", "FAILBACK_SILENCE_SECONDS": "8"})
+    assert (settings.slice_bytes(7), settings.silence_seconds) == (7, 8)
+    settings = FunctionSettings.from_environment({**WHOLE, "FAILBACK_SLICE_MIB": "2"})
+    assert (settings.slice_bytes(7), settings.silence_seconds) == (2 << 20, None)
+
+
 def test_every_fault_is_named_by_its_variable() -> None:
     with pytest.raises(DeploymentInvalid) as caught:
         FunctionSettings.from_environment({"FAILBACK_DEADLINE_MINUTES": "0", "FAILBACK_FUNCTIONS": "{"})

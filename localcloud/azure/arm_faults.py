@@ -41,7 +41,7 @@ class ArmShape:
         return _arm(429, "TooManyRequests", "The request was throttled.", *heads)
 
     def denied(self, environ: WSGIEnvironment) -> Answer:
-        """ARM's AuthorizationFailed with the right that's lacking, or what Entra says to an application that it refuses.
+        """ARM's AuthorizationFailed with the right that's lacking, or Entra's refusal of the application.
 
         Source of the texts: "Common ARM error codes" (AuthorizationFailed) and Entra's list of errors (AADSTS700016).
         """

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from failback.errors import LocalCloudError
-from localcloud.embedded.state_file import LOG_FILE, STATE_FILE, EmbeddedState, read_state, start_of
+from localcloud.embedded.state_file import LOG_FILE, STATE_FILE, EmbeddedState, read_holder, read_state, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class StartOptions:
     """What to start. Without `iso` a stand-in of the given size is built; `assembly` is deployed instead of the app's.
 
-    `machines` are real ones by QEMU, or scripted ones without a processor.
+    `machines` are real ones by QEMU, or scripted ones without a processor. `wait_scale` is how long a second of a
+    Wait state lasts: real clouds take their time between two looks, these have changed at once.
     """
 
     iso: Path | None = None
@@ -39,7 +40,7 @@ class StartOptions:
     machines: Literal["qemu", "scripted"] = "qemu"
     assembly: Path | None = None
     faults: Path | None = None
-    wait_scale: float = 1.0
+    wait_scale: float = 0.3
     port: int = 0
 
     def arguments(self) -> list[str]:
@@ -60,6 +61,12 @@ def start(
     running = status(folder)
     if running is not None:
         return running
+    if (pid := starting(folder)) is not None:
+        message = (
+            f"Embedded clouds start from {folder} already, or come to their end (process {pid}). Wait for them, or "
+            "end them with: failback local down"
+        )
+        raise LocalCloudError(message)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STATE_FILE).unlink(missing_ok=True)
     pid = _spawn(folder, options or StartOptions())
@@ -76,13 +83,23 @@ def status(folder: Path) -> EmbeddedState | None:
     return read_state(folder)
 
 
+def starting(folder: Path) -> int | None:
+    """The process whose start from this folder is under way, or whose end is; None where there's neither."""
+    return None if status(folder) else read_holder(folder)
+
+
 def stop(folder: Path) -> bool:
-    """End the clouds and wait for it; False if none ran. A file that dead ones left behind is removed."""
+    """End the clouds and wait for it, also while they start; False if there were none.
+
+    A file that dead ones left behind is removed.
+    """
     running = status(folder)
-    if running is not None:
-        _end(running.pid, alive=lambda: running.is_alive)
+    pid = running.pid if running else read_holder(folder)
+    if pid is not None:
+        began = start_of(pid)
+        _end(pid, alive=lambda: start_of(pid) == began)
     (folder / STATE_FILE).unlink(missing_ok=True)
-    return running is not None
+    return pid is not None
 
 
 def _spawn(folder: Path, options: StartOptions) -> int:
@@ -129,6 +146,8 @@ def _progress(log: Path) -> list[str]:
 def _failed(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     said = "\n".join(line for line in lines[-20:] if not line.startswith(PROGRESS))
+    if not said:
+        return "The embedded clouds were ended before they were ready."
     return f"The embedded clouds couldn't be started. {log} ends with:\n{said}"
 
 

@@ -23,7 +23,7 @@ from failback.errors import FailbackError, LocalCloudError
 from localcloud.embedded.clouds import CloudSettings, run_clouds
 from localcloud.embedded.control import PROGRESS, ROOT, StartOptions
 from localcloud.embedded.deploy import deploy
-from localcloud.embedded.state_file import STATE_FILE, EmbeddedState, start_of
+from localcloud.embedded.state_file import LOCK_FILE, STATE_FILE, EmbeddedState, start_of, write_holder
 from localcloud.embedded.synthesis import synthesise, write_deployment
 from localcloud.faults import FaultPlan
 from localcloud.guests.qemu_driver import QemuDriver
@@ -63,7 +63,7 @@ def _parse(arguments: list[str]) -> tuple[Path, StartOptions]:
         parser.add_argument(name, type=Path)
     parser.add_argument("--standin", choices=("small", "real"), default="small")
     parser.add_argument("--machines", choices=("qemu", "scripted"), default="qemu")
-    parser.add_argument("--wait-scale", type=float, default=1.0)
+    parser.add_argument("--wait-scale", type=float, default=StartOptions().wait_scale)
     parser.add_argument("--port", type=int, default=0)
     given = vars(parser.parse_args(arguments))
     return given.pop("folder"), StartOptions(**given)
@@ -80,12 +80,13 @@ def _end(_number: int, _frame: object) -> None:
 def _alone(folder: Path) -> Iterator[None]:
     """The only one in this folder, for the length of a `with` block."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    with (folder / LOCK_FILE).open("a", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             message = f"Embedded clouds run or start from {folder} already. Wait for them, or end them first."
             raise LocalCloudError(message) from error
+        write_holder(lock)
         yield
 
 

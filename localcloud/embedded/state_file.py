@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+if TYPE_CHECKING:
+    from typing import TextIO
+
 STATE_FILE = "state.json"
 LOG_FILE = "log"
+LOCK_FILE = "lock"
+"""Held by the process for as long as it lives; its id and start stand in it, from before there's anything to start."""
 
 
 class EmbeddedState(BaseModel):
@@ -48,6 +55,23 @@ def read_state(folder: Path) -> EmbeddedState | None:
     except (FileNotFoundError, ValidationError):
         return None
     return state if state.is_alive else None
+
+
+def write_holder(lock: TextIO) -> None:
+    """Note this process in its lock file."""
+    lock.seek(0)
+    lock.truncate()
+    lock.write(f"{os.getpid()} {start_of(os.getpid())}\n")
+    lock.flush()
+
+
+def read_holder(folder: Path) -> int | None:
+    """The process that holds this folder, from the beginning of its start to the end of its end; None for none."""
+    try:
+        pid, began = map(int, (folder / LOCK_FILE).read_text(encoding="ascii").split())
+    except (FileNotFoundError, ValueError):
+        return None
+    return pid if start_of(pid) == began else None
 
 
 def start_of(pid: int) -> int | None:

@@ -94,4 +94,8 @@ def run_aws(settings: AwsSettings) -> Iterator[EmbeddedAws]:
         stack.enter_context(installed(Engine(url, runner, functions, deliveries, scale)))
         gateway = Gateway(settings.applications, functions=LambdaDoor(runner, functions), rest=rest)
         threshold.application = settings.around(gateway)
-        yield EmbeddedAws(url, runner, scale, ScheduleClock(deliveries.schedules), deliveries.undelivered)
+        try:
+            yield EmbeddedAws(url, runner, scale, ScheduleClock(deliveries.schedules), deliveries.undelivered)
+        finally:
+            # Whoever watches a run isn't told that it's unknown, only because the machines have ended already.
+            threshold.application = json_error(503, "ServiceUnavailableException", "The cloud is ending")

@@ -69,13 +69,16 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """A machine to start: it reaches nothing but the forwards. With a `cdrom` it boots that first."""
+    """A machine to start: it reaches nothing but the forwards. With a `cdrom` it boots that first.
+
+    One processor: a second one makes an emulated boot no cheaper, and they wait for each other on a busy host.
+    """
 
     disks: tuple[Disk, ...]
     firmware: Firmware = "bios"
     bus: Bus = "virtio-scsi"
     memory_mib: int = 4096
-    cpus: int = 2
+    cpus: int = 1
     forwards: tuple[Forward, ...] = ()
     cdrom: Path | None = None
     hardware: Hardware = Hardware()

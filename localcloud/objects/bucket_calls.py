@@ -26,6 +26,7 @@ LIST_QUERY = frozenset(
     {"prefix", "delimiter", "max-keys", "continuation-token", "start-after", "encoding-type", "fetch-owner"}
 )
 _QUIET_TAGS = frozenset({"Object", "Quiet"})
+_NAMED, _PINNED = frozenset({"Key"}), frozenset({"ETag", "LastModifiedTime", "Size", "VersionId"})
 
 
 def list_objects(request: S3Request, bucket: Bucket) -> Reply:
@@ -114,7 +115,8 @@ def delete_objects(request: S3Request, bucket: Bucket) -> Reply:
     document = documents.read(request.document(), "Delete")
     if {child.tag for child in document} - _QUIET_TAGS or len(document) > MOST_KEYS + 1:
         raise S3Refusal(code="MalformedXML", message=f"A Delete holds at most {MOST_KEYS} objects")
-    keys = [documents.children(each, frozenset({"Key"})).get("Key", "") for each in document.iterfind("Object")]
+    objects = (documents.children(each, _NAMED, unemulated=_PINNED) for each in document.iterfind("Object"))
+    keys = [each.get("Key", "") for each in objects]
     for key in keys:
         bucket.delete(key)
     quiet = document.findtext("Quiet") == "true"

@@ -51,9 +51,13 @@ def read(data: bytes, root: str) -> ElementTree.Element:
     return document
 
 
-def children(element: ElementTree.Element, allowed: frozenset[str]) -> dict[str, str]:
-    """The text of an element's children; refuses others than those allowed."""
+def children(
+    element: ElementTree.Element, allowed: frozenset[str], *, unemulated: frozenset[str] = frozenset()
+) -> dict[str, str]:
+    """The text of an element's children; refuses others than those allowed, and those that S3 knows by their names."""
     found = {child.tag: (child.text or "").strip("\n") for child in element}
+    if known := sorted(set(found) & unemulated):
+        raise S3Refusal(code="NotImplemented", message=f"{', '.join(known)} of {element.tag} isn't emulated")
     if set(found) - allowed:
         raise _malformed()
     return found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from localcloud.objects.documents import LARGEST
+from localcloud.objects.intake import check_document
 from localcloud.objects.refusal import S3Refusal
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class S3Request:
         length = self.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > LARGEST:
             raise S3Refusal(code="MalformedXML", message=f"A document has at most {LARGEST} bytes")
-        return self.stream.read(int(length))
+        data = self.stream.read(int(length))
+        check_document(self.headers, data)
+        return data
 
     def number(self, name: str, default: int, *, least: int, most: int) -> int:
         """A whole number of the query."""

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 LARGEST_PUT = 5 * 1024**3
 """Bytes of one PutObject or one part: 5 GiB."""
 EMULATED = ("crc32", "sha1", "sha256")
-"""Checksums that the standard library computes at speed; CRC32C and CRC64NVME aren't among them."""
-ALL_ALGORITHMS = (*EMULATED, "crc32c", "crc64nvme")
+"""Checksums that the standard library computes at speed and that every SDK sends."""
+ALL_ALGORITHMS = (*EMULATED, "crc32c", "crc64nvme", "sha512", "md5", "xxhash64", "xxhash3", "xxhash128")
 _LONGEST_LINE = 1024
 _ZEROS = bytes(CHUNK)
 _MOST_TRAILERS = 8
@@ -114,6 +114,14 @@ def receive(bucket: Bucket, headers: Mapping[str, str], stream: Readable) -> Rec
         raise
     segment = Segment(file=path.name, size=digests.size)
     return Received(segment, digests.md5.hexdigest(), digests.checksums())
+
+
+def check_document(headers: Mapping[str, str], data: bytes) -> None:
+    """Refuse a body that isn't what its MD5 or its checksum says."""
+    promised = _promised(headers)
+    digests = Digests(algorithm=promised[0] if promised else None)
+    digests.update(data)
+    _judge(headers, {}, promised, digests)
 
 
 def _promised(headers: Mapping[str, str]) -> tuple[str, str | None] | None:

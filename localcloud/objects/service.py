@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from localcloud.accounts import ACCOUNT, Accounts
 from localcloud.faults import Answer, Call
 from localcloud.objects import bucket_calls, documents, object_calls, upload_calls
+from localcloud.objects.acceptance import refuse_unhandled
 from localcloud.objects.copying import Source, split_source
 from localcloud.objects.exchange import Reply, S3Request, read_request
 from localcloud.objects.record import BucketRecord
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"(?!xn--|\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]")
 HOSTS = ("s3.localhost",)
+_REGION_ONLY, _BUCKET_KINDS = frozenset({"LocationConstraint"}), frozenset({"Bucket", "Location", "Tags"})
 
 _BUCKET_CALLS: Mapping[str, Callable[[S3Request, Bucket], Reply]] = {
     "HeadBucket": bucket_calls.head_bucket,
@@ -115,6 +117,7 @@ class ObjectService:
             message = "A header or query you provided implies functionality that is not implemented."
             raise S3Refusal(code="NotImplemented", message=message)
         operation = operation_name(route, "x-amz-copy-source" in request.headers)
+        refuse_unhandled(operation, request.headers)
         if operation == "ListBuckets":
             return self._list_buckets(request)
         if operation == "CreateBucket":
@@ -158,7 +161,8 @@ class ObjectService:
         body = request.document()
         if body:
             document = documents.read(body, "CreateBucketConfiguration")
-            region = documents.children(document, frozenset({"LocationConstraint"})).get("LocationConstraint", region)
+            given = documents.children(document, _REGION_ONLY, unemulated=_BUCKET_KINDS)
+            region = given.get("LocationConstraint", region)
         with self._store.lock:
             known = self._store.find(request.bucket)
             if known is not None:

@@ -17,7 +17,7 @@ from localcloud.objects import documents
 from localcloud.objects.conditions import check_read, check_write, chosen_range
 from localcloud.objects.copying import Source, copy_bytes
 from localcloud.objects.exchange import Reply
-from localcloud.objects.intake import LARGEST_PUT, Received, check_algorithm, new_digest, receive
+from localcloud.objects.intake import ALL_ALGORITHMS, LARGEST_PUT, Received, check_algorithm, new_digest, receive
 from localcloud.objects.object_calls import checksum_headers, copy_result
 from localcloud.objects.properties import encryption_headers, read_properties
 from localcloud.objects.record import ObjectRecord, PartRecord, UploadRecord
@@ -37,6 +37,7 @@ MOST_PARTS = 10_000
 _MOST_LISTED = 1000
 _CHECKSUM_TAGS = {f"Checksum{name.upper()}": name for name in ("crc32", "sha1", "sha256")}
 _PART_TAGS = frozenset({"PartNumber", "ETag", *_CHECKSUM_TAGS})
+_UNEMULATED = frozenset(f"Checksum{name.upper()}" for name in ALL_ALGORITHMS) - _PART_TAGS
 
 
 def create_upload(request: S3Request, bucket: Bucket) -> Reply:
@@ -171,7 +172,7 @@ def complete_upload(request: S3Request, bucket: Bucket) -> Reply:
 
 
 def _named_parts(document: Element) -> list[dict[str, str]]:
-    named = [documents.children(part, _PART_TAGS) for part in document]
+    named = [documents.children(part, _PART_TAGS, unemulated=_UNEMULATED) for part in document]
     numbers = [int(each["PartNumber"]) if each.get("PartNumber", "").isdecimal() else 0 for each in named]
     if not named or len(named) > MOST_PARTS or not all(1 <= number <= MOST_PARTS for number in numbers):
         raise S3Refusal(code="MalformedXML", message="The parts aren't between one and 10,000 with their numbers")

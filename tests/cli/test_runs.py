@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
+from cli.deployment import ENDING
 from cli.main import app, exit_code
 from cli.runs import run_name
 from cli.watching import follow, look
 from failback.errors import CloudBusy, CloudRefused, CloudUnreachable, NotDeployed, RequestInvalid, RunUnknown
 from localcloud.embedded.state_file import EmbeddedState, start_of
+from localcloud.gateway.answers import json_error
+from localcloud.serving import serve_application
 from tests.cli import histories
 from tests.cli.conftest import REFUSAL, Cloud
 from tests.cli.histories import copied, noted, record
@@ -115,7 +118,7 @@ def test_every_fault_of_a_request_is_told_before_anything_is_asked_for() -> None
 
 def test_a_refused_run_says_why(cloud: Cloud) -> None:
     done = cloud.run("prepare", "refused", "--run", "refused")
-    assert done.exit_code == 1
+    assert done.exit_code == 2, "wrong usage, as it's found out only at the deployment"
     for part in ("check_request", "RequestInvalid", REFUSAL, "nothing was made"):
         assert part in done.output
     assert "errorMessage" not in done.output
@@ -319,6 +322,15 @@ def test_clouds_that_do_not_answer(cloud: Cloud, tmp_path: Path) -> None:
     done = cloud.by_stack("list", FAILBACK_STACK="", DRS_FAILBACK_LOCAL=str(tmp_path))
     assert isinstance(done.exception, CloudUnreachable), done.output
     assert "can't be reached" in str(done.exception)
+
+
+def test_clouds_that_come_to_their_end(cloud: Cloud, tmp_path: Path) -> None:
+    with serve_application(json_error(503, ENDING, "The cloud is ending")) as url:
+        embedded_state(cloud, tmp_path, aws_url=url).write(tmp_path)
+        done = cloud.by_stack("watch", "run-1", FAILBACK_STACK="", DRS_FAILBACK_LOCAL=str(tmp_path))
+    assert isinstance(done.exception, CloudUnreachable), done.output
+    for part in ("their runs with them", "failback local status", f"{tmp_path}/log"):
+        assert part in str(done.exception)
 
 
 def test_exit_codes() -> None:

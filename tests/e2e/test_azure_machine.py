@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.boot, pytest.mark.standin, pytest.mark.timeout(600)]
 
 
-@pytest.mark.parametrize("generation", ["V1", pytest.param("V2", marks=pytest.mark.matrix)])
+# test_prepare boots a V1 disk in every run of the tests.
+@pytest.mark.matrix
+@pytest.mark.parametrize("generation", ["V1", "V2"])
 def test_a_real_machine_boots_a_managed_disk_and_ends(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

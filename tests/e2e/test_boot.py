@@ -42,6 +42,8 @@ def check(booted: BootedClient, home: str) -> None:
     assert session.session_token not in booted.log
 
 
+# That a BIOS boots with Azure's metadata and credentials, test_azure_machine shows on a disk of the embedded Azure.
+@pytest.mark.matrix
 def test_bios_from_a_vhd_with_azures_metadata(
     standin_iso: Path, make_image: Callable[[Path, ImageFormat], BuiltImage]
 ) -> None:

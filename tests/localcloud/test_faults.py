@@ -15,9 +15,11 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionClosedError as BotoClosed
 
 from failback.errors import SettingsInvalid
+from localcloud.azure.arm_faults import ArmShape
 from localcloud.ebs.direct import EbsDirectService
 from localcloud.ebs.images import ImageService
 from localcloud.ebs.store import SnapshotStore
+from localcloud.embedded.fault_points import AwsShape
 from localcloud.faults import FaultInjector, FaultPlan
 from localcloud.objects.service import ObjectService
 from localcloud.objects.store import ObjectStore
@@ -79,6 +81,67 @@ def test_every_service_throttles_in_its_own_words(objects: ObjectService, tmp_pa
         ebs.start_snapshot(VolumeSize=1)
     assert caught.value.response["Reason"] == "ACCOUNT_THROTTLED"
     assert store.records == {}
+
+
+def test_every_service_denies_in_its_own_words(objects: ObjectService, tmp_path: Path) -> None:
+    """And a client that's still sending its body gets the answer, not a broken line."""
+    store = SnapshotStore(tmp_path / "ebs")
+    deny, body = plan({"action": {"kind": "deny"}}), bytes(20_000_000)
+    with faulty(objects, deny, "s3") as (_, s3), pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket=BUCKET, Key="k", Body=body)
+    with faulty(ImageService(store), deny, "ec2") as (_, ec2), pytest.raises(ClientError, match="UnauthorizedOp"):
+        ec2.describe_images()
+    with (
+        faulty(EbsDirectService(store), deny, "ebs") as (_, ebs),
+        pytest.raises(ebs.exceptions.AccessDeniedException) as caught,
+    ):
+        ebs.start_snapshot(VolumeSize=1)
+    assert caught.value.response["Reason"] == "UNAUTHORIZED_ACCOUNT"
+    assert objects.handles(BUCKET)
+    assert store.records == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "code"),
+    [
+        ("dynamodb", lambda client: client.list_tables(), "AccessDeniedException"),
+        ("ssm", lambda client: client.get_parameter(Name="n"), "AccessDeniedException"),
+        ("sts", lambda client: client.get_caller_identity(), "AccessDenied"),
+        ("secretsmanager", lambda client: client.list_secrets(), "AccessDeniedException"),
+    ],
+    ids=["dynamodb", "ssm", "sts", "secretsmanager"],
+)
+def test_services_of_the_emulation_deny_too(objects: ObjectService, name: str, call: Dynamic, code: str) -> None:
+    shape = AwsShape({}, objects)
+    injector = FaultInjector(objects, plan({"service": name, "action": {"kind": "deny"}}), shape)
+    keys = {"aws_access_key_id": "AKIAMINE", "aws_secret_access_key": "x"}
+    with serve_application(injector) as url, pytest.raises(ClientError, match=code):
+        call(boto3.client(name, "us-east-1", endpoint_url=url, **keys))  # type: ignore[call-overload]
+    assert [record.call.service for record in injector.records] == [name]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "words"),
+    [
+        ("/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/disks/d", "PUT", 403,
+         "'Microsoft.Compute/disks/write'"),
+        ("/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/disks/d/beginGetAccess", "POST", 403,
+         "'Microsoft.Compute/disks/beginGetAccess/action'"),
+        ("/tenant/oauth2/v2.0/token", "POST", 400, "AADSTS700016"),
+    ],
+    ids=["write", "action", "token"],
+)  # fmt: skip
+def test_arm_and_entra_deny_by_the_right_that_is_lacking(path: str, method: str, status: int, words: str) -> None:
+    answer = ArmShape().denied({"PATH_INFO": path, "REQUEST_METHOD": method})
+    assert answer.status == status
+    assert words in answer.body.decode()
+
+
+def test_a_bare_error_may_ask_to_wait(objects: ObjectService) -> None:
+    with faulty(objects, plan({"action": {"kind": "status", "wait_ms": 50}}), "s3") as (_, s3):
+        with pytest.raises(ClientError) as caught:
+            s3.list_buckets()
+        assert caught.value.response["ResponseMetadata"]["HTTPHeaders"]["x-ms-retry-after-ms"] == "50"
 
 
 def test_the_nth_call_of_an_operation(objects: ObjectService) -> None:

@@ -43,6 +43,7 @@ def test_emulated_isolated_and_never_restarted(tmp_path: Path, disk: Callable[..
     command = compose_command(MachineSpec((disk(),), forwards=(METADATA,)), tmp_path)
     assert command[0] == "qemu-system-x86_64"
     assert devices(command, "-accel") == ["tcg,thread=multi"]
+    assert devices(command, "-smp") == ["1"]
     assert "-no-reboot" in command
     assert not any("kvm" in word for word in command)
     (network,) = devices(command, "-netdev")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from failback.clouds.aws.answers import code_of
 from failback.clouds.aws.objects import UPLOAD_NOTES, S3Objects, S3Uploads
+from failback.errors import NotGivenBack
 from failback.model.run import Belonging
 from failback.naming import RUN_TAG
 
@@ -34,6 +35,7 @@ class AwsBelongings:
         self._ec2, self._s3, self._bucket = ec2, s3, bucket
         self._objects, self._uploads = S3Objects(s3, bucket), S3Uploads(s3, bucket)
         self._found_for: dict[tuple[str, str], str] = {}
+        self._staying: set[str] = set()
 
     def made_by(self, run: str) -> Sequence[Belonging]:
         found = [*self._images(run), *self._snapshots(run), *self._uploads_of(run), *self._objects_of(run)]
@@ -48,10 +50,22 @@ class AwsBelongings:
                 self._removals()[belonging.kind](belonging)
         except (self._ec2.exceptions.ClientError, self._s3.exceptions.ClientError) as error:
             if code_of(error) == _IN_USE:
+                self._check_users(belonging.id)
                 return False
             if code_of(error) not in _GONE:
+                self._staying.add(belonging.id)
                 raise
         return True
+
+    def _check_users(self, snapshot: str) -> None:
+        """Don't wait for an AMI that stays: one that couldn't be removed, or that no run has made."""
+        used: list[FilterTypeDef] = [{"Name": "block-device-mapping.snapshot-id", "Values": [snapshot]}]
+        images = self._ec2.describe_images(Owners=["self"], Filters=used)["Images"]
+        tags = {image["ImageId"]: _tags(image.get("Tags", ())) for image in images}
+        users = sorted(name for name in tags if name in self._staying or RUN_TAG not in tags[name])
+        if users:
+            message = f"{', '.join(users)} uses the snapshot {snapshot}: deregister the AMI first, if it isn't needed"
+            raise NotGivenBack(message)
 
     def command(self, belonging: Belonging) -> str:
         place = f"--bucket {self._bucket}"

@@ -1,7 +1,8 @@
 """Access to write to a disk that awaits its upload: asked for by each call anew, never kept, ended at the upload's end.
 
 Ending the access ends the upload too: the disk becomes a disk and takes no page any more. So between two slices of one
-upload nothing is ended; nobody knows the signature then, and it runs out by itself. Every other way out ends it.
+upload, or two attempts at one slice, nothing is ended; nobody knows the signature then, and it runs out by itself.
+Every other way out ends it.
 
 Unconfirmed: that asking again while an earlier access is active is answered, and that an upload outlives an access
 that has run out. Where Azure refuses either, the disk is made again and the upload begins over.
@@ -32,20 +33,24 @@ ANSWER_SECONDS = 60.0
 def write_access(place: AzurePlace, name: str, *, again: bool) -> Iterator[tuple[str, Callable[[], None]]]:
     """The blob's URL with a signature for writing, and what keeps the access open beyond the block for another slice.
 
-    Without that the access has been ended when the block is left, however it's left. `again`: an earlier call has had
-    access to the same upload; if Azure refuses it now, that's CloudBusy, and the next call makes the disk anew.
+    Without that the access has been ended when the block is left, unless by CloudBusy: the slice is tried again then,
+    and what other slices have written isn't lost. `again`: an earlier call has had access to the same upload; if Azure
+    refuses it now, that's CloudBusy, and the next call makes the disk anew.
     """
 
     def end(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         from azure.core.exceptions import AzureError
 
+        if isinstance(error, CloudBusy):
+            return
         # What went wrong before says more than that a half upload is no disk.
         with suppress(AzureError, CloudBusy) if error else nullcontext():
             end_access(place, name)
 
+    url = _asked(place, name, again=again)
     with ExitStack() as exits:
         exits.push(end)
-        yield _asked(place, name, again=again), lambda: _forget(exits)
+        yield url, lambda: _forget(exits)
 
 
 def end_access(place: AzurePlace, name: str) -> None:
@@ -56,7 +61,7 @@ def end_access(place: AzurePlace, name: str) -> None:
 
 
 def _asked(place: AzurePlace, name: str, *, again: bool) -> str:
-    from azure.core.exceptions import HttpResponseError
+    from azure.core.exceptions import AzureError, HttpResponseError
 
     data: Any = {"access": "Write", "durationInSeconds": ACCESS_SECONDS}
     try:
@@ -65,6 +70,8 @@ def _asked(place: AzurePlace, name: str, *, again: bool) -> str:
     except HttpResponseError as error:
         if not again or error.status_code != 409:
             raise
+        with suppress(AzureError, CloudBusy):
+            end_access(place, name)
         message = f"Azure gives no second access to disk {name}: its upload begins over"
         raise CloudBusy(message) from error
     if not given:

@@ -98,11 +98,13 @@ class AzureMachines:
 
     def _begin(self, machine: MachineToTry, disk: str, interface: str) -> None:
         """Begin to make the machine: it's minutes until it runs, and the next calls look."""
-        size = pick_size(self.place, _generation(machine))
+        generation = _generation(machine)
         os_disk = {"createOption": "Attach", "osType": "Linux", "managedDisk": {"id": disk}, "deleteOption": "Detach"}
+        # Only generation 2 knows another controller than SCSI, and only there may one be named.
+        controller = {"diskControllerType": "SCSI"} if generation == "V2" else {}
         properties = {
-            "hardwareProfile": {"vmSize": size},
-            "storageProfile": {"diskControllerType": "SCSI", "osDisk": os_disk},
+            "hardwareProfile": {"vmSize": pick_size(self.place, generation)},
+            "storageProfile": {**controller, "osDisk": os_disk},
             "networkProfile": {"networkInterfaces": [{"id": interface, "properties": {"primary": True}}]},
             "securityProfile": {"securityType": "Standard"},
             "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},

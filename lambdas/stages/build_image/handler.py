@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.image_build import LIMIT_BLOCKS, build_ami
-
 from failback.client_image import build_options, keep_lease
 from failback.doorway import stage_doorway
+from failback.image_build import LIMIT_BLOCKS, build_ami
 from failback.model.run import cursor_of
 from failback.naming import image_name, run_tags, short_hash
 from failback.sinks.ebs import BLOCK

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.iso_copy import LIMIT, copy_iso
-
 from failback.client_image import keep_lease
 from failback.doorway import stage_doorway
+from failback.iso_copy import LIMIT, copy_iso
 from failback.model.run import cursor_of
 from failback.naming import run_tags
 from lambdas.connections import Connections, connect

@@ -11,6 +11,7 @@ from failback.clouds.aws.belongings import AwsBelongings
 from failback.clouds.aws.machine_images import Ec2MachineImages
 from failback.clouds.aws.objects import S3Objects
 from failback.clouds.aws.snapshots import EbsSnapshots
+from failback.errors import NotGivenBack
 from failback.model.run import Belonging
 from failback.naming import RUN_TAG
 from tests.clouds.aws.embedded import BUCKET, EmbeddedParts, client_at, embedded_parts
@@ -48,6 +49,36 @@ def test_a_snapshot_in_use_goes_once_its_image_is_gone(parts: EmbeddedParts) -> 
     assert belongings.remove(image)
     assert belongings.remove(disk)
     assert list(belongings.made_by("r")) == []
+
+
+def test_a_snapshot_of_an_image_that_stays_is_not_waited_for(
+    parts: EmbeddedParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots = EbsSnapshots(parts.ebs, parts.ec2)
+    snapshot = snapshots.start(size_gib=1, token="t", tags={RUN_TAG: "r"})
+    snapshots.complete(snapshot, blocks=0)
+    ami = Ec2MachineImages(parts.ec2).register("image", snapshot=snapshot, size_gib=1, tags={RUN_TAG: "r"})
+    belongings = AwsBelongings(parts.ec2, parts.s3, BUCKET)
+    image, disk = belongings.made_by("r")
+    assert not belongings.remove(disk)
+    denied = ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": ""}}, "DeregisterImage")
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.ec2, "deregister_image", lambda **_: (_ for _ in ()).throw(denied))
+        with pytest.raises(ClientError):
+            belongings.remove(image)
+    with pytest.raises(NotGivenBack, match=ami.id):
+        belongings.remove(disk)
+
+
+def test_a_snapshot_that_somebody_else_uses_is_not_waited_for(parts: EmbeddedParts) -> None:
+    snapshots = EbsSnapshots(parts.ebs, parts.ec2)
+    snapshot = snapshots.start(size_gib=1, token="t", tags={RUN_TAG: "r"})
+    snapshots.complete(snapshot, blocks=0)
+    ami = Ec2MachineImages(parts.ec2).register("theirs", snapshot=snapshot, size_gib=1, tags={})
+    belongings = AwsBelongings(parts.ec2, parts.s3, BUCKET)
+    (disk,) = belongings.made_by("r")
+    with pytest.raises(NotGivenBack, match=ami.id):
+        belongings.remove(disk)
 
 
 def test_a_refusal_is_not_taken_for_gone(parts: EmbeddedParts) -> None:

@@ -18,7 +18,7 @@ from failback.clouds.azure.variants import make_disk
 from failback.errors import CloudBusy, FailbackError, ImportFailed
 from failback.naming import IMAGE_TAG, RUN_TAG, image_name
 from localcloud.azure.operations import Fault
-from localcloud.faults import FaultPlan, FaultRule, Lose, Throttle
+from localcloud.faults import FaultPlan, FaultRule, Lose, Status, Throttle
 from tests.clouds.azure.embedded import GIB, MIB, EmbeddedHome, client_image, embedded_home, small_image
 from tests.home.memory import MemoryContent
 
@@ -235,15 +235,25 @@ def test_lost_answers_and_bursts_of_busy_ones_change_nothing(
         assert not [word for word in said.split("sig=")[1:] if not word.startswith(("***", "REDACTED"))]
 
 
-def test_a_service_that_stays_busy_ends_the_call_and_the_access(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("service", "operation", "times"),
+    [("blob", "PutPage", 11), ("arm", "disks/beginGetAccess", 6)],
+    ids=["pages", "access"],
+)
+def test_a_service_that_stays_busy_ends_the_call_and_the_next_one_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str, operation: str, times: int
 ) -> None:
-    rules = (FaultRule(service="blob", operation="PutPage", action=Throttle()),)
+    """With the same disk: what has been written before isn't lost, and busy for ever isn't begun over for ever."""
+    busy = Status(code=503, wait_ms=10)
+    rules = (FaultRule(service=service, operation=operation, nth=tuple(range(1, times + 1)), action=busy),)
     with embedded_home(tmp_path / "azure", monkeypatch, faults=FaultPlan(rules=rules)) as azure:
         with pytest.raises(CloudBusy) as caught:
             advance(azure, small_image())
-        assert azure.active_access() == 0
         assert "sig=" not in "".join(traceback.format_exception(caught.value))
+        made = azure.document(NAME)["properties"]["uniqueId"]
+        assert advance(azure, small_image()).image is not None
+        assert azure.document(NAME)["properties"]["uniqueId"] == made
+        assert azure.active_access() == 0
 
 
 def test_variants_are_made_from_one_upload(azure: EmbeddedHome) -> None:

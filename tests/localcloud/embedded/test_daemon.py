@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ import boto3
 import pytest
 
 from failback.errors import LocalCloudError
-from localcloud.embedded.control import StartOptions, start, status, stop
+from localcloud.embedded.control import StartOptions, start, starting, status, stop
 from localcloud.embedded.state_file import STATE_FILE, EmbeddedState, start_of
 from localcloud.lambda_runner.usage import descendants
 from tests.localcloud.embedded.assembly import HandMade
@@ -109,3 +110,29 @@ def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:
     with pytest.raises(LocalCloudError, match=r"(?s)couldn't be started.*manifest\.json isn't there"):
         start(tmp_path / "local", given)
     assert status(tmp_path / "local") is None
+
+
+def test_a_start_under_way_is_found_and_ended(tmp_path: Path) -> None:
+    folder, given, refused = tmp_path / "local", options(tmp_path), list[LocalCloudError]()
+
+    def begin() -> None:
+        try:
+            start(folder, given)
+        except LocalCloudError as error:
+            refused.append(error)
+
+    starter = threading.Thread(target=begin)
+    starter.start()
+    end = time.monotonic() + 30
+    while (pid := starting(folder)) is None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert pid is not None
+    assert status(folder) is None
+    with pytest.raises(LocalCloudError, match=f"already.*process {pid}"):
+        start(folder, given)
+    assert stop(folder)
+    starter.join()
+    assert start_of(pid) is None
+    assert [str(error) for error in refused] == ["The embedded clouds were ended before they were ready."]
+    assert starting(folder) is None
+    assert not stop(folder)

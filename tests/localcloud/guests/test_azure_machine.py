@@ -53,7 +53,7 @@ def test_disks_lie_where_azure_puts_them(tmp_path: Path) -> None:
     assert "virtio-net-pci,netdev=net,romfile=,mac=00:0d:3a:01:02:03" in devices
     assert words(command, "-smbios") == ["type=1,manufacturer=Microsoft Corporation,product=Virtual Machine"]
     assert words(command, "-uuid") == ["31111111-0000-4000-8000-000000000001"]
-    assert (words(command, "-m"), words(command, "-smp")) == (["4096"], ["2"])
+    assert (words(command, "-m"), words(command, "-smp")) == (["4096"], ["1"])
     (network,) = words(command, "-netdev")
     assert "restrict=on" in network
     assert f"guestfwd=tcp:{METADATA_ADDRESS}:80-cmd:" in network

@@ -186,6 +186,22 @@ def test_an_answer_may_be_six_mebibytes_and_no_more(runner: LambdaRunner, make: 
     assert len(call(runner, function, {"size": 5})) == 5
 
 
+def test_a_sandbox_at_work_can_be_killed(runner: LambdaRunner, make: Make, tmp_path: Path) -> None:
+    outcomes: list[Outcome] = []
+    function, file = make("sleep", timeout=60), tmp_path / "pids"
+    event = json.dumps({"file": str(file)}).encode()
+    busy = threading.Thread(target=lambda: outcomes.append(runner.invoke(function, event)))
+    busy.start()
+    until(lambda: file.exists() and len(file.read_text().split()) == 2)
+    assert runner.kill("count") == 0
+    assert runner.kill("sleep") == 1
+    busy.join(10)
+    body = error(outcomes[0])
+    assert (body["errorType"], "killed" in body["errorMessage"]) == ("Runtime.ExitError", True)
+    assert runner.kill("sleep") == 0
+    assert not any(alive(int(pid)) for pid in file.read_text().split())
+
+
 def test_as_many_at_once_as_reserved_and_then_refused(runner: LambdaRunner, make: Make, tmp_path: Path) -> None:
     function = make("sleep", timeout=20, reserved_concurrency=2)
     files = [tmp_path / str(number) for number in range(2)]

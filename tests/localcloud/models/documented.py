@@ -15,6 +15,7 @@ _EC2 = {
     "AuthFailure": 401,
     "DryRunOperation": 412,
     "RequestLimitExceeded": 503,
+    "UnauthorizedOperation": 403,
     **dict.fromkeys(
         (
             "FilterLimitExceeded", "IncorrectState", "InvalidAction", "InvalidAMIID.Malformed", "InvalidAMIID.NotFound",

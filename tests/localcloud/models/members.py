@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from botocore.model import OperationModel
 
+Dynamic: TypeAlias = Any
+"""A shape of botocore's, whose attributes depend on its kind; or a value for it."""
+
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def paths(operation: OperationModel) -> dict[str, Any]:
     """Every member by its path (`Ebs.VolumeSize`; lists count as their items) with its shape."""
-    shape: Any = operation.input_shape
+    shape: Dynamic = operation.input_shape
     return dict(_paths(shape, "")) if shape else {}
 
 
-def _paths(shape: Any, above: str) -> Iterator[tuple[str, Any]]:
+def _paths(shape: Dynamic, above: str) -> Iterator[tuple[str, Any]]:
     for name, member in shape.members.items():
         inner = member.member if member.type_name == "list" else member
         if inner.type_name == "structure":
@@ -28,7 +31,7 @@ def _paths(shape: Any, above: str) -> Iterator[tuple[str, Any]]:
             yield f"{above}{name}", member
 
 
-def example(shape: Any) -> Any:
+def example(shape: Dynamic) -> Dynamic:
     """Something of the shape's type: an enumeration's first value, the smallest number."""
     kind = shape.type_name
     if kind == "list":
@@ -40,7 +43,7 @@ def example(shape: Any) -> Any:
     return {"boolean": True, "timestamp": MOMENT, "blob": b"x"}.get(kind, shape.metadata.get("min", 1))
 
 
-def given(call: dict[str, Any], path: str, shape: Any, value: Any) -> dict[str, Any]:
+def given(call: dict[str, Any], path: str, shape: Dynamic, value: Dynamic) -> dict[str, Any]:
     """The call with that member; what has to be around it is made, what's there is kept."""
     name, _, rest = path.partition(".")
     if not rest:

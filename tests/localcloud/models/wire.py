@@ -12,13 +12,16 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from botocore.model import OperationModel, Shape
+
+Dynamic: TypeAlias = Any
+"""A shape of botocore's, whose attributes depend on its kind; or a value of JSON."""
 
 # What every answer of HTTP or of AWS may carry; all else has to be in the operation's model.
 GENERAL_HEADERS = frozenset(
@@ -65,7 +68,7 @@ def _success(answer: Answer, _: Mapping[str, int]) -> Iterator[str]:
     expected = {operation.http.get("responseCode", 200)} | ({206} if operation.name in _RANGED else set())
     if answer.status not in expected:
         yield f"status {answer.status}, not {sorted(expected)}"
-    shape: Any = operation.output_shape
+    shape: Dynamic = operation.output_shape
     members: Mapping[str, Shape] = shape.members if shape else {}
     yield from _headers(answer, members)
     body = {name: each for name, each in members.items() if "location" not in each.serialization}
@@ -73,25 +76,28 @@ def _success(answer: Answer, _: Mapping[str, int]) -> Iterator[str]:
     if payload and members[payload].type_name == "blob":
         return
     if not body:
-        yield from [f"a body that the model hasn't: {answer.body[:80]!r}"] if answer.body and not _is_bare(answer) else []
-    elif operation.service_model.protocol_name == "rest-json":
+        # REST with JSON may say "nothing" by an empty object.
+        yield from (
+            [f"a body that the model hasn't: {answer.body[:80]!r}"] if answer.body and not _is_bare(answer) else []
+        )
+    elif operation.service_model.metadata["protocol"] == "rest-json":
         yield from _json(shape, json.loads(answer.body or b"{}"), operation.name, known=body)
     else:
         yield from _document(answer, shape, body, payload)
 
 
 def _is_bare(answer: Answer) -> bool:
-    """Whether it's an element of a protocol whose every answer has one, with nothing of its own in it."""
-    if answer.operation.service_model.protocol_name not in {"ec2", "query"}:
-        return False
+    """Whether it's what a protocol has around every answer, with nothing of its own in it."""
+    if answer.operation.service_model.metadata["protocol"] not in {"ec2", "query"}:
+        return answer.operation.service_model.metadata["protocol"] == "rest-json" and answer.body == b"{}"
     names = {_name(each) for each in ElementTree.fromstring(answer.body or b"")}
     return names <= _PROTOCOL_ELEMENTS | {"return"}
 
 
-def _document(answer: Answer, shape: Any, body: Mapping[str, Shape], payload: str | None) -> Iterator[str]:
+def _document(answer: Answer, shape: Dynamic, body: Mapping[str, Shape], payload: str | None) -> Iterator[str]:
     """The members of an XML body: below the root, the payload's below it, or in the query protocol one level deeper."""
     root = ElementTree.fromstring(answer.body or b"<empty/>")
-    protocol = answer.operation.service_model.protocol_name
+    protocol = answer.operation.service_model.metadata["protocol"]
     if protocol == "query":
         wrapper = shape.serialization.get("resultWrapper", "")
         inner = [each for each in root if _name(each) == wrapper]
@@ -123,7 +129,9 @@ def _headers(answer: Answer, members: Mapping[str, Shape]) -> Iterator[str]:
             yield f"header {name} isn't in the model"
 
 
-def _xml(shape: Any, element: ElementTree.Element, path: str, known: Mapping[str, Shape] | None = None) -> Iterator[str]:
+def _xml(
+    shape: Dynamic, element: ElementTree.Element, path: str, known: Mapping[str, Shape] | None = None
+) -> Iterator[str]:
     if shape.type_name == "structure":
         yield from _xml_structure(shape, element, path, shape.members if known is None else known)
     elif shape.type_name == "list":
@@ -138,7 +146,9 @@ def _xml(shape: Any, element: ElementTree.Element, path: str, known: Mapping[str
         yield from _scalar(shape, element.text or "", path, "iso8601")
 
 
-def _xml_structure(shape: Any, element: ElementTree.Element, path: str, known: Mapping[str, Shape]) -> Iterator[str]:
+def _xml_structure(
+    shape: Dynamic, element: ElementTree.Element, path: str, known: Mapping[str, Shape]
+) -> Iterator[str]:
     wires = {_wire(name, each): (name, each) for name, each in known.items()}
     seen: list[str] = []
     for child in element:
@@ -150,21 +160,21 @@ def _xml_structure(shape: Any, element: ElementTree.Element, path: str, known: M
         if name in seen and not member.serialization.get("flattened"):
             yield f"{path}.{wire} is there twice"
         seen.append(name)
-        flat: Any = member.member if member.serialization.get("flattened") else member  # type: ignore[attr-defined]
+        flat: Dynamic = member.member if member.serialization.get("flattened") else member  # type: ignore[attr-defined]
         yield from _xml(flat, child, f"{path}.{wire}")
     attributes = {each.serialization["name"] for each in known.values() if each.serialization.get("xmlAttribute")}
     yield from (f"{path}: attribute {name} isn't in the model" for name in set(element.attrib) - attributes)
     yield from (f"{path}.{name} is missing" for name in shape.required_members if name in known and name not in seen)
 
 
-def _wire(name: str, shape: Any) -> str:
+def _wire(name: str, shape: Dynamic) -> str:
     """A member's element: a flattened list's items stand for it, by their own name if they have one."""
     if shape.serialization.get("flattened"):
         return str(shape.serialization.get("name") or shape.member.serialization.get("name") or name)
     return str(shape.serialization.get("name", name))
 
 
-def _json(shape: Any, value: Any, path: str, known: Mapping[str, Shape] | None = None) -> Iterator[str]:
+def _json(shape: Dynamic, value: Dynamic, path: str, known: Mapping[str, Shape] | None = None) -> Iterator[str]:
     if shape.type_name == "structure":
         members = shape.members if known is None else known
         wires = {each.serialization.get("name", name): (name, each) for name, each in members.items()}
@@ -178,13 +188,18 @@ def _json(shape: Any, value: Any, path: str, known: Mapping[str, Shape] | None =
     elif shape.type_name == "list":
         for inner in value:
             yield from _json(shape.member, inner, f"{path}[]")
-    elif not isinstance(value, _JSON_TYPES[shape.type_name]) or (shape.type_name != "boolean" and value in (True, False) and isinstance(value, bool)):
+    elif not _json_fits(shape.type_name, value):
         yield f"{path}: {value!r} isn't a {shape.type_name}"
     elif shape.type_name in {"string", "blob"}:
-        yield from _scalar(shape, value, path, "")
+        yield from _scalar(shape, str(value), path, "")
 
 
-def _scalar(shape: Any, text: str, path: str, moments: str) -> Iterator[str]:
+def _json_fits(kind: str, value: object) -> bool:
+    """Python's booleans are numbers, JSON's aren't."""
+    return isinstance(value, _JSON_TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def _scalar(shape: Dynamic, text: str, path: str, moments: str) -> Iterator[str]:
     kind = shape.type_name
     if kind in _PLAIN:
         fits = re.fullmatch(_PLAIN[kind], text) is not None
@@ -198,7 +213,7 @@ def _scalar(shape: Any, text: str, path: str, moments: str) -> Iterator[str]:
         yield f"{path}: {text[:80]!r} isn't a {shape.name} ({kind})"
 
 
-def _string_fits(shape: Any, text: str) -> bool:
+def _string_fits(shape: Dynamic, text: str) -> bool:
     traits = shape.metadata
     within = traits.get("min", 0) <= len(text) <= traits.get("max", len(text))
     return within and text in (shape.enum or [text]) and re.search(traits.get("pattern", ""), text) is not None
@@ -238,7 +253,8 @@ def error_code(answer: Answer) -> str:
 def _refusal(answer: Answer, documented: Mapping[str, int]) -> Iterator[str]:
     """Errors of the operation's model by its code and status and members, all others by the documented list."""
     code = error_code(answer)
-    shapes: Any = {each.error_code: each for each in answer.operation.error_shapes}
+    errors: Dynamic = answer.operation.error_shapes
+    shapes: Dynamic = {each.error_code: each for each in errors}
     if not answer.body and answer.operation.http.get("method") == "HEAD":
         yield from [] if answer.status in {*documented.values(), 304, 404} else [f"the bodiless status {answer.status}"]
         return
@@ -248,7 +264,7 @@ def _refusal(answer: Answer, documented: Mapping[str, int]) -> Iterator[str]:
     wanted = shapes[code].metadata.get("error", {}).get("httpStatusCode", documented.get(code))
     if answer.status != wanted:
         yield f"the error {code} has the status {wanted}, not {answer.status}"
-    if answer.operation.service_model.protocol_name == "rest-json":
+    if answer.operation.service_model.metadata["protocol"] == "rest-json":
         yield from _json(shapes[code], json.loads(answer.body or b"{}"), code)
 
 

@@ -20,6 +20,8 @@ def iso(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, iso: Path) -> Iterator[Place]:
-    with open_place(tmp_path_factory.mktemp("place"), iso) as opened:
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, iso: Path) -> Iterator[Place]:
+    """A module's own settings for its functions are its VARIABLES."""
+    variables = getattr(request.module, "VARIABLES", {})
+    with open_place(tmp_path_factory.mktemp("place"), iso, variables=variables) as opened:
         yield opened

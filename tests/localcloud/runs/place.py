@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from failback.clouds.aws.run_log import DynamoRunLog
-from localcloud.embedded.clouds import CloudSettings, run_clouds
+from localcloud.embedded.clouds import REGION, CloudSettings, run_clouds
 from localcloud.embedded.deploy import deploy
+from localcloud.embedded.iso_bucket import HASH_KEY, ISO_KEY, iso_buckets, publish_iso
 from localcloud.embedded.listing import listing
 from localcloud.embedded.synthesis import TARGET, synthesise, write_deployment
+from localcloud.faults import FaultPlan
 from localcloud.guests.scripted import GuestPlan, ScriptedDriver
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from failback.model.record import RunHistory
     from localcloud.embedded.clouds import EmbeddedClouds
     from localcloud.embedded.deploy import Deployed
+    from localcloud.faults import FaultRule
 
 ROOT = Path(__file__).resolve().parents[3]
 LONGEST = 240.0
@@ -75,10 +78,31 @@ class Place:
     def run(self, name: str, **request: object) -> Sdk:
         return self.finish(self.start(name, **request))
 
+    def run_under(self, name: str, *rules: FaultRule, seed: int = 0) -> Sdk:
+        """A whole run under these faults; none is left when it has ended."""
+        self.clouds.faults.use(FaultPlan(rules=rules, seed=seed))
+        try:
+            return self.run(name)
+        finally:
+            self.clouds.faults.use(FaultPlan())
+
     def history(self, execution: str) -> RunHistory | None:
         """What the run log has of it."""
         log = DynamoRunLog(self.clouds.client("dynamodb"), self.deployed.outputs["RunLogTable"])
         return log.read(execution.rsplit(":", 1)[1])
+
+    def function(self, stage: str) -> str:
+        """The name of a stage's function."""
+        ending = stage.replace("_", "-")
+        return next(name for name in self.deployed.functions if name.removesuffix("-azure").endswith(ending))
+
+    def publish(self, iso: Path) -> str:
+        """Have AWS publish another ISO; gives its SHA-512."""
+        for name, key in zip(iso_buckets(REGION), (ISO_KEY, HASH_KEY), strict=True):
+            bucket = self.clouds.object_store.find(name)
+            assert bucket is not None
+            bucket.delete(key)
+        return publish_iso(self.clouds.objects, iso, region=REGION, scratch=self.clouds.azure_settings.folder)
 
     def fetch(self, key: str, target: Path) -> Path:
         """An object of the image bucket as a file."""
@@ -109,7 +133,7 @@ def open_place(folder: Path, iso: Path, **settings: Any) -> Iterator[Place]:  # 
         return machines.pop(0) if machines else GuestPlan()
 
     with ScriptedDriver(folder / "machines", plan=plan) as driver:
-        given = CloudSettings(folder / "clouds", iso, driver, wait_scale=0.02, **settings)
+        given = CloudSettings(folder / "clouds", iso, driver, **{"wait_scale": 0.02, **settings})
         with run_clouds(given) as clouds:
             at_home = clouds.azure_settings
             file = write_deployment(

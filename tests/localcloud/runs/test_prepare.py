@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.image import grub_images
-from failback.image.build import build_image
-from failback.image.compose import BuildOptions
+from tests.localcloud.runs.image_bytes import check_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.localcloud.runs.place import Place
-
-FOOTER = 512
-
-
-def sha256(path: Path, *, without: int = 0) -> str:
-    digest, left = hashlib.sha256(), path.stat().st_size - without
-    with path.open("rb") as content:
-        while left:
-            data = content.read(min(left, 1 << 20))
-            digest.update(data)
-            left -= len(data)
-    return digest.hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +26,7 @@ def finished(place: Place) -> dict[str, Any]:
 def test_the_bytes_are_those_of_an_image_built_by_hand(
     place: Place, finished: dict[str, Any], iso: Path, tmp_path: Path
 ) -> None:
-    by_hand = tmp_path / "client.raw"
-    options = BuildOptions(clouds=("azure", "aws"))
-    build_image(
-        iso,
-        by_hand,
-        image_format="raw",
-        grub=grub_images(None),
-        options=options,
-        progress=lambda _work, _total: lambda _n: None,
-    )
-    wanted = sha256(by_hand)
-    snapshot = finished["build_image"]["facts"]["snapshot"]
-    assert sha256(place.clouds.snapshots.raw_path(snapshot)) == wanted
-    exported = place.fetch(finished["export_image"]["facts"]["key"], tmp_path / "exported.vhd")
-    assert sha256(exported, without=FOOTER) == wanted
-    disk = place.clouds.azure.everything()[finished["import_image"]["facts"]["id"]]
-    assert sha256(place.clouds.azure_settings.folder / f"disks/{disk['properties']['uniqueId']}.raw") == wanted
+    check_bytes(place, finished, iso, tmp_path)
 
 
 def test_the_machine_is_gone_and_the_image_is_marked(place: Place, finished: dict[str, Any]) -> None:

@@ -1,0 +1,47 @@
+"""The demo's way of running commands: told before, timed, summed up; what fails ends it with the cause."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from failback.errors import LocalCloudError
+from localcloud.demo import Demo, finish, refuse_company
+from localcloud.embedded.state_file import LOCK_FILE, start_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_command_that_fails_ends_it(capfd: pytest.CaptureFixture[str]) -> None:
+    shown = Demo(Console(soft_wrap=True))
+    shown.note("something before", 1.25, "two\nlines")
+    with pytest.raises(LocalCloudError, match=r"`failback image inspect nowhere\.iso` has ended with exit code"):
+        shown.run("failback image inspect nowhere.iso")
+    assert "$ failback image inspect nowhere.iso\n" in capfd.readouterr().out
+    lines = shown.closing().splitlines()
+    assert lines[1:4] == ["      1.2  something before", f"{'':13}two", f"{'':13}lines"]
+    assert lines[4].endswith("  failback image inspect nowhere.iso")
+    assert "exit code" in lines[5]
+
+
+def test_a_command_that_does_not_end_is_made_to() -> None:
+    began = time.monotonic()
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child:
+        finish(child, grace=0.1)
+    assert child.returncode == -signal.SIGTERM
+    assert time.monotonic() - began < 20
+
+
+def test_clouds_of_another_demo_are_left_alone(tmp_path: Path) -> None:
+    refuse_company(tmp_path)
+    (tmp_path / LOCK_FILE).write_text(f"{os.getpid()} {start_of(os.getpid())}\n")
+    with pytest.raises(LocalCloudError, match=rf"process {os.getpid()}\).*DRS_FAILBACK_LOCAL={tmp_path} failback"):
+        refuse_company(tmp_path)
