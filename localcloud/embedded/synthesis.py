@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -55,16 +56,18 @@ def write_deployment(path: Path, *, subscription: str, tenant: str) -> Path:
 def synthesise(deployment: Path, out: Path, *, root: Path = ROOT) -> bool:
     """Run the CDK app into `out`; False if what's there came from the same sources and deployment.
 
-    Raises LocalCloudError with the end of what the app said.
+    Others who want the same wait meanwhile. Raises LocalCloudError with the end of what the app said.
     """
-    stamp, digest = out / STAMP, inputs_digest(deployment, root)
-    if stamp.is_file() and stamp.read_text(encoding="ascii") == digest and (out / "manifest.json").is_file():
-        return False
-    stamp.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    _run_app(deployment, out, root)
-    stamp.write_text(digest, encoding="ascii")
-    return True
+    with (out / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp, digest = out / STAMP, inputs_digest(deployment, root)
+        if stamp.is_file() and stamp.read_text(encoding="ascii") == digest and (out / "manifest.json").is_file():
+            return False
+        stamp.unlink(missing_ok=True)
+        _run_app(deployment, out, root)
+        stamp.write_text(digest, encoding="ascii")
+        return True
 
 
 def inputs_digest(deployment: Path, root: Path = ROOT) -> str:

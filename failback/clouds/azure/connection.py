@@ -80,6 +80,7 @@ def connect(target: AzureTarget, way_in: WayIn) -> AzureHome:
         "base_url": way_in.endpoints.get("arm") or None,
         "credential_scopes": [SCOPE],
         "retry_total": RETRIES,
+        "retry_status": RETRIES,
         "retry_backoff_factor": BACKOFF,
         "connection_timeout": CONNECT_SECONDS,
         "read_timeout": ANSWER_SECONDS,
