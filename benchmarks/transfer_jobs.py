@@ -146,7 +146,7 @@ class _Swallowing:
     def begin(self, key: str, *, tags: Mapping[str, str]) -> str:
         return key
 
-    def put(self, key: str, upload: str, number: int, data: bytes) -> None:
+    def put(self, key: str, upload: str, number: int, data: bytes | bytearray) -> None:
         self.size += len(data)
 
     def finish(self, key: str, upload: str) -> StoredObject:

@@ -90,10 +90,10 @@ class UploadStore(Protocol):
         """Begin an upload and return its id."""
         ...
 
-    def put(self, key: str, upload: str, number: int, data: bytes) -> None:
+    def put(self, key: str, upload: str, number: int, data: bytes | bytearray) -> None:
         """Write part `number` (from 1 on; all but the last at least 5 MiB); writing it again replaces it.
 
-        Raises ObjectMissing where there's no such upload (any more).
+        `data` isn't kept. Raises ObjectMissing where there's no such upload (any more).
         """
         ...
 

@@ -39,14 +39,15 @@ def begin_upload(parted: PartedObject, uploads: UploadStore, tags: Mapping[str, 
 
 def upload_slice(
     parted: PartedObject,
-    make: Callable[[int, int], bytes],
+    make: Callable[[int, int], bytes | bytearray],
     *,
     uploads: UploadStore,
     cursor: CopyCursor,
     limit: int,
     workers: int,
 ) -> CopyCursor:
-    """Put the parts of about `limit` bytes, one at least, from the cursor on; `make` gives an (offset, length).
+    """Put the parts of about `limit` bytes, one at least, from the cursor on; `make` gives an (offset, length), in memory
+    that's the thread's own until it's asked for the next.
 
     At most `workers` parts are in memory. After an error no further part is begun, and what's lost half-way is put
     again from the same cursor.

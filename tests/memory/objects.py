@@ -103,13 +103,13 @@ class MemoryUploads:
         self.open[upload] = _Upload(key, dict(tags))
         return upload
 
-    def put(self, key: str, upload: str, number: int, data: bytes) -> None:
+    def put(self, key: str, upload: str, number: int, data: bytes | bytearray) -> None:
         assert 1 <= number <= MOST_PARTS
         with self._lock:
             self.puts.append(number)
             if len(self.puts) == self.fail_at:
                 raise ConnectionError
-        self._found(key, upload).parts[number] = _sparse(data)
+        self._found(key, upload).parts[number] = _sparse(bytes(data))
 
     def finish(self, key: str, upload: str) -> StoredObject:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 from urllib.parse import urlencode
 
 from failback.clouds.aws.answers import code_of, status_of, whole_body
@@ -109,10 +109,12 @@ class S3Uploads:
         self._objects.write(UPLOAD_NOTES + upload, key.encode(), tags=tags)
         return upload
 
-    def put(self, key: str, upload: str, number: int, data: bytes) -> None:
+    def put(self, key: str, upload: str, number: int, data: bytes | bytearray) -> None:
+        # boto3 takes both (botocore, ParamValidator: type blob); its stubs know of one.
+        body = cast("bytes", data)
         try:
             self._s3.upload_part(
-                Key=key, UploadId=upload, PartNumber=number, Body=data, ChecksumCRC32=_crc32(data), **self._place
+                Key=key, UploadId=upload, PartNumber=number, Body=body, ChecksumCRC32=_crc32(body), **self._place
             )
         except self._s3.exceptions.ClientError as error:
             if code_of(error) == _NO_UPLOAD:

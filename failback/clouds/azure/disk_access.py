@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from failback.clouds.azure.place import AzurePlace
 
-ACCESS_SECONDS = 240
-"""A slice of 60 s, then the worst end of its last write: 6 attempts of 25 s with waits of 16 s in all."""
+ACCESS_SECONDS = 200
+"""A slice of 20 s, then the worst end of its last write: 6 attempts of 25 s with waits of 16 s in all."""
 
 ANSWER_SECONDS = 60.0
 """Granting and revoking take some seconds each."""
