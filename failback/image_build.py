@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from failback.image.grub import GrubImages
     from failback.ports import MachineImages, ObjectStore, SnapshotStore
 
-# 512 MiB, at 75 MB/s 7 seconds: whoever watches sees it go on, and little is lost with a call. Each call reads the ISO's
-# beginning anew to plan the disk, which takes a second or two.
+# 512 MiB, at 75 MB/s 7 seconds: whoever watches sees it go on, and little is lost with a call. Each call plans the disk
+# anew from some MiB of the ISO, which takes a second or two.
 LIMIT_BLOCKS = 1024
 # A snapshot of some GiB is pending for one to a few minutes.
 WAIT_SECONDS = 15

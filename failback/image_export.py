@@ -29,8 +29,8 @@ ExportResult = StageResult[ExportedImage, CopyCursor]
 
 # Whole blocks, and whole parts of a whole GiB, so that the footer is a part by itself.
 PART_SIZE = 16 * MIB
-# Parts in memory at once: 4 x 16 MiB, 48 blocks of half a MiB on their way, and 100 MiB for Python. The readers fill one
-# and a half at a time, and two being sent at 80 MB/s each are twice what a function's line carries.
+# Parts in memory at once: 4 x 16 MiB, 48 blocks of half a MiB on their way, and 100 MiB for Python. The readers fill
+# one and a half at a time, and two being sent at 80 MB/s each are twice what a function's line carries.
 WORKERS = 4
 # Blocks being read at once: a read takes about 50 ms, so these are some 1,000 a second, the quota of a snapshot.
 READERS = 48

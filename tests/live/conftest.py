@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contracts", "tests.home.test_contract")
+# In a run of everything they've been imported, and rewritten, before.
+for name in ("tests.contracts", "tests.home.test_contract"):
+    if not any(module == name or module.startswith(f"{name}.") for module in sys.modules):
+        pytest.register_assert_rewrite(name)
 
 FOLDER = Path(__file__).resolve().parent
 # Azure takes minutes for a machine, AWS for a snapshot; a whole preparation has a limit of its own.
