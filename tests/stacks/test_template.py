@@ -154,8 +154,21 @@ def test_targets_are_parameters(synthesis: Synthesis) -> None:
     (parameter,) = synthesis.resources("SSM::Parameter").values()
     assert parameter["Name"] == "/drs-failback/targets/azure-home"
     assert TARGET.validate_json(parameter["Value"]) == synthesis.deployment.targets[0]
-    outputs = {"StateMachineArn", "RunLogTable", "ImageBucket", "TargetsPrefix"}
+    outputs = {"StateMachineArn", "RunLogTable", "ImageBucket", "TargetsPrefix", "RolesAtAzure"}
     assert set(synthesis.template["Outputs"]) == outputs
+
+
+def test_the_roles_that_sign_in_at_home_are_named(synthesis: Synthesis) -> None:
+    """Those of the functions at home, and no other: each needs a federated credential there."""
+    named = str(synthesis.template["Outputs"]["RolesAtAzure"])
+    roles = {name for name in synthesis.resources("IAM::Role") if f"'{name}'" in named}
+    at_home = {
+        function["Role"]["Fn::GetAtt"][0]
+        for function in synthesis.resources("Lambda::Function").values()
+        if function["FunctionName"].endswith("-azure")
+    }
+    assert roles == at_home
+    assert len(roles) == 4
 
 
 def test_what_cdk_nag_finds_without_a_reason_fails_the_synthesis(
