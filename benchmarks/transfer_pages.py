@@ -17,10 +17,11 @@ from failback.clouds.azure.disk_access import write_access
 from failback.clouds.azure.images import ATTEMPTS, MOST, START
 from failback.clouds.azure.pages import PageWriter, page_runs
 from failback.exported_content import ExportedContent
+from failback.home_ports import WayIn
 from failback.image_import import import_image
 from failback.model.run import ExportedImage
 from failback.model.target import AzureTarget
-from failback.ports import StoredObject, WayIn
+from failback.ports import StoredObject
 from failback.transfer import AdaptiveGate, run_all
 from lambdas.connections import SystemClock
 

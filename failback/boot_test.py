@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from failback import naming
 from failback.errors import BootTestFailed
+from failback.home_ports import MachineToTry
 from failback.model.agent import AgentSettings
 from failback.model.run import BootTest, BootTestCursor, Progress, StageResult
-from failback.ports import MachineToTry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from failback.home_ports import HomeImages, HomeMachines
     from failback.model.run import HomeImage
-    from failback.ports import Clock, HomeImages, HomeMachines
+    from failback.ports import Clock
 
 SILENCE = 20 * 60
 """Seconds without the agent's mark that fail the test: a machine is there after two to three minutes and boots in two;

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from failback.home_ports import HomeImages
     from failback.image.grub import GrubImages
     from failback.model.run import Ami, ImageWork, PublishedIso, RunState
-    from failback.ports import Clock, HomeImages, MachineImages, ObjectStore, RunLog
+    from failback.ports import Clock, MachineImages, ObjectStore, RunLog
 
 LEASE = "client-image"
 LEASE_TIME = timedelta(minutes=40)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from failback.ports import HomeImages, ImageContent
+    from failback.home_ports import HomeImages, ImageContent
 
 
 def import_image(

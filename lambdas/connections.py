@@ -23,17 +23,18 @@ from failback.clouds.aws.run_log import DynamoRunLog
 from failback.clouds.aws.session import client
 from failback.clouds.aws.snapshots import EbsSnapshots
 from failback.clouds.aws.targets import SsmTargets
+from failback.home_ports import WayIn
 from failback.image.grub import load_grub
-from failback.ports import WayIn
 from failback.settings import FunctionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from failback.errors import FailbackError
+    from failback.home_ports import Home
     from failback.image.grub import GrubImages
     from failback.model.run import PublishedIso, RunState
-    from failback.ports import Belongings, Clock, Home, MachineImages, ObjectStore, RunLog, SnapshotStore, UploadStore
+    from failback.ports import Belongings, Clock, MachineImages, ObjectStore, RunLog, SnapshotStore, UploadStore
 
 T = TypeVar("T")
 

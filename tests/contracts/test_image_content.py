@@ -16,7 +16,7 @@ from tests.home.memory import MemoryContent
 from tests.memory.objects import MemoryObjects
 
 if TYPE_CHECKING:
-    from failback.ports import ImageContent
+    from failback.home_ports import ImageContent
 
 LONGEST = 4 << 20
 BLOCKS = 24

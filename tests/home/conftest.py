@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from failback.ports import Belongings, HomeImages, HomeMachines
+    from failback.home_ports import HomeImages, HomeMachines
+    from failback.ports import Belongings
 
 SLICE = 3 << 20
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from failback.errors import ImportFailed
+from failback.home_ports import ImageImport
 from failback.model.run import Belonging, HomeImage
 from failback.naming import RUN_TAG, image_name
-from failback.ports import ImageImport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import JsonValue
 
-    from failback.ports import ImageContent, MachineState, MachineToTry
+    from failback.home_ports import ImageContent, MachineState, MachineToTry
 
 PIECE = 4 << 20
 

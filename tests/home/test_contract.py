@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from failback.errors import ImportFailed
+from failback.home_ports import MachineToTry as Machine
 from failback.naming import image_name, run_tags
-from failback.ports import MachineToTry as Machine
 from tests.clouds.azure.embedded import client_image, small_image
 from tests.home.memory import MemoryContent
 
 if TYPE_CHECKING:
+    from failback.home_ports import ImageContent, ImageImport
     from failback.model.run import HomeImage
-    from failback.ports import ImageContent, ImageImport
     from tests.home.conftest import HomeInTest
 
 KEY = "0123456789abcdef0123"

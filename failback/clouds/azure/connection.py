@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
     from failback.errors import FailbackError
+    from failback.home_ports import WayIn
     from failback.model.target import AzureTarget
-    from failback.ports import WayIn
 
 SCOPE = "https://management.azure.com/.default"
 """What tokens are for, also where ARM is served elsewhere."""

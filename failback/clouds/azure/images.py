@@ -14,9 +14,9 @@ from failback.clouds.azure.pages import PageWriter, page_runs
 from failback.clouds.azure.place import settled
 from failback.clouds.azure.removal import remove_disk
 from failback.errors import ImportFailed
+from failback.home_ports import ImageImport
 from failback.model.run import HomeImage
 from failback.naming import IMAGE_TAG, PREFIX, image_name
-from failback.ports import ImageImport
 from failback.transfer import AdaptiveGate, jittered, run_all
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from failback.clouds.azure.place import AzurePlace
-    from failback.ports import Clock, ImageContent
+    from failback.home_ports import ImageContent
+    from failback.ports import Clock
 
 WHOLE_TAG = f"{PREFIX}:whole"
 """Set last: its disk has every byte of the image. Its value is the size in bytes."""

@@ -22,7 +22,7 @@ from failback.clouds.azure.variants import make_disk
 if TYPE_CHECKING:
     from failback.clouds.azure.place import AzurePlace
     from failback.clouds.azure.variants import Generation
-    from failback.ports import MachineState, MachineToTry
+    from failback.home_ports import MachineState, MachineToTry
 
 POWER: dict[str, MachineState] = {
     "PowerState/running": "running",

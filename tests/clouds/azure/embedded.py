@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from failback.clouds.azure.connection import AzureHome, connect
+from failback.home_ports import WayIn
 from failback.model.target import AzureTarget
-from failback.ports import WayIn
 from failback.sinks.vhd import vhd_footer
 from localcloud.azure.clock import VirtualClock
 from localcloud.azure.cloud import AzureCloud, AzureEndpoints, AzureSettings

@@ -27,7 +27,7 @@ from tests.localcloud.azure.clients import ISSUER, SUBJECT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from failback.ports import Home
+    from failback.home_ports import Home
 
 SECRET = StoredSecret(kind="secret", secret_arn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:home")
 

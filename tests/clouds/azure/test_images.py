@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from failback.ports import ImageContent, ImageImport
+    from failback.home_ports import ImageContent, ImageImport
 
 pytestmark = pytest.mark.embedded
 

@@ -13,13 +13,13 @@ from failback.clouds.azure.machines import AzureMachines
 from failback.clouds.azure.place import AzurePlace
 from failback.clouds.azure.sizes import CANDIDATES, pick_size
 from failback.errors import CloudRefused, NotGivenBack
+from failback.home_ports import MachineToTry as Machine
 from failback.naming import RUN_TAG
-from failback.ports import MachineToTry as Machine
 from localcloud.azure.operations import Fault
 from tests.clouds.azure.embedded import SUBNET, TARGET, EmbeddedHome, small_image
 
 if TYPE_CHECKING:
-    from failback.ports import MachineState
+    from failback.home_ports import MachineState
 
 pytestmark = pytest.mark.embedded
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from failback.home_ports import ImageContent, ImageImport, MachineState, MachineToTry
     from failback.model.run import Belonging
-    from failback.ports import ImageContent, ImageImport, MachineState, MachineToTry
 
 # The contract's own names of runs, and our own.
 RUNS = ("run-1", "run-2")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from failback.ports import MachineToTry
+from failback.home_ports import MachineToTry
 from localcloud.azure.schema import checked_answer
 from tests.clouds.azure.embedded import embedded_home, small_image
 from tests.home.test_contract import KEY, TAGS

@@ -1,0 +1,134 @@
+"""What the domain asks of a home: where client images go to, and machines boot from them; no SDK's types here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from pydantic import JsonValue
+
+    from failback.errors import FailbackError
+    from failback.model.run import HomeImage
+    from failback.ports import Belongings, Clock
+
+
+class ImageContent(Protocol):
+    """A client image to be brought home: a disk with its footer or other dress, as the home takes it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, footer included."""
+        ...
+
+    def ranges(self, first: int = 0) -> Iterator[tuple[int, int]]:
+        """(offset, length) of what may hold data, in order, from `first` on, 4 MiB each at most; the rest is zeros."""
+        ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """That range; may be called by many threads at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImageImport:
+    """A step of bringing an image home: `image` once it's there, else where to go on; `sent` of `total` bytes."""
+
+    image: HomeImage | None
+    cursor: Mapping[str, JsonValue]
+    sent: int
+    total: int
+    wait_seconds: int = 0
+
+
+class HomeImages(Protocol):
+    """Client images at home. Called again with the same arguments, everything goes on or finds its work done."""
+
+    def format(self) -> Literal["vhd", "gce"]:
+        """What a home takes."""
+        ...
+
+    def find(self, key: str) -> HomeImage | None:
+        """The whole image with that key; one that's still being imported isn't there yet."""
+        ...
+
+    def advance(
+        self, key: str, content: ImageContent, *, cursor: Mapping[str, JsonValue], tags: Mapping[str, str]
+    ) -> ImageImport:
+        """Import, a bounded slice: an empty `cursor` begins. No signature is kept; only CloudBusy leaves it open."""
+        ...
+
+    def note_test(self, image: HomeImage, mark: str) -> HomeImage:
+        """Keep with the image that a machine has booted from it, and what its agent said."""
+        ...
+
+
+MachineState = Literal["absent", "building", "running", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineToTry:
+    """A throw-away machine: named so, booted from a copy of `image` by BIOS or UEFI, told `user_data` (plain text)."""
+
+    name: str
+    image: HomeImage
+    firmware: Literal["bios", "uefi"]
+    user_data: str
+    tags: Mapping[str, str]
+
+
+class HomeMachines(Protocol):
+    """Machines at home. Nothing waits: each call begins or continues what it can and says how things stand."""
+
+    def build(self, machine: MachineToTry) -> MachineState:
+        """Make the machine, its disk and its interface, step by step with each call, and start it."""
+        ...
+
+    def state(self, name: str) -> MachineState:
+        """How it stands; `stopped` also where the guest has turned itself off."""
+        ...
+
+    def console(self, name: str) -> str:
+        """What it has written to its serial port; empty while there's nothing yet."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Remove the machine with its disk and interface; True once all of it is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """What a home's adapter needs to get in: an identity token from AWS, or a stored secret; and where the home is.
+
+    `token` takes an audience and gives a fresh web identity token of the stage's own role; `secret` takes a secret's
+    ARN. `endpoints` (`arm`, `authority`) is empty for the real cloud; `slice_mib` bounds what one call brings home.
+    """
+
+    token: Callable[[str], str]
+    secret: Callable[[str], str]
+    endpoints: Mapping[str, str]
+    clock: Clock
+    slice_mib: int | None = None
+
+
+class Home(Protocol):
+    """Everything of one home; `failback.clouds.<home>.connection.connect(target, way_in)` gives it."""
+
+    @property
+    def images(self) -> HomeImages: ...
+
+    @property
+    def machines(self) -> HomeMachines: ...
+
+    @property
+    def belongings(self) -> Belongings: ...
+
+    @property
+    def foreign(self) -> tuple[type[Exception], ...]:
+        """The SDK's errors, which `translate` puts into our own vocabulary."""
+        ...
+
+    def translate(self, error: Exception) -> FailbackError: ...
