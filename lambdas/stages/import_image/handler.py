@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.exported_content import ExportedContent
-
 from failback.client_image import keep_lease
 from failback.doorway import stage_doorway
+from failback.exported_content import ExportedContent
 from failback.image_import import import_image
 from failback.model.run import cursor_of
 from failback.naming import run_tags
