@@ -2,6 +2,8 @@
 
 Everything is keyed by content, so that a second run finds the first one's work. One run at a time works on client
 images: it holds a lease, which every stage renews; another run waits for it and then finds the work done.
+
+Why so: docs/decisions/0006-images-are-keyed-by-content.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Builds a client image: reads the ISO, writes the composed disk, and checks what was written."""
+"""Builds a client image: reads the ISO, writes the composed disk, and checks what was written.
+
+Why so: docs/decisions/0004-the-iso-is-copied-while-it-is-judged.md.
+"""
 
 from __future__ import annotations
 

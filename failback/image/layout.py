@@ -8,6 +8,8 @@
 | 4 state | after it | 1 MiB that the agent notes its completion in |
 
 All identifiers come from what's on the disk, so the same ISO, agent and GRUB give the same bytes on any machine.
+
+Why so: docs/decisions/0001-the-iso-verbatim-in-a-partition.md.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Every stage is called with the whole state (`RunState`) and gives back one `StageResult`, which the machine keeps under
 the stage's own name. A stage that isn't finished gives its cursor and is called again.
+
+Why so: docs/decisions/0005-one-envelope-for-all-stages.md.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ Every other way out ends it.
 
 Unconfirmed: that asking again while an earlier access is active is answered, and that an upload outlives an access
 that has run out. Where Azure refuses either, the disk is made again and the upload begins over.
+
+Why so: docs/decisions/0008-access-between-slices.md.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Unconfirmed: that a copy takes another generation than its source has. Terraform's documentation of azurerm_managed_disk
 says that hyper_v_generation applies to create options Import and Copy; Azure's own pages say nothing of it.
+
+Why so: docs/decisions/0007-variants-are-copies.md.
 """
 
 from __future__ import annotations
