@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
 PREFIX = "drs-failback"
 RUN_TAG = f"{PREFIX}:run"
-SERVER_TAG = f"{PREFIX}:server"
 CREATED_TAG = f"{PREFIX}:created"
 IMAGE_TAG = f"{PREFIX}:image"
 """On a client image: its key, so that it's found by content. A boot test's result lies beside it at home."""

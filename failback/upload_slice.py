@@ -48,10 +48,9 @@ def upload_slice(
 ) -> CopyCursor:
     """Put the parts of about `limit` bytes, one at least, from the cursor on.
 
-    `make` gives an (offset, length), in memory that's the thread's own until it's asked for its next part.
-
-    At most `workers` parts are in memory. After an error no further part is begun, and what's lost half-way is put
-    again from the same cursor.
+    `make` gives an (offset, length), in memory that's the thread's own until it's asked for its next part. At
+    most `workers` parts are in memory. After an error no further part is begun, and what's lost half-way is put again
+    from the same cursor.
     """
     first = cursor.next_byte // parted.part_size + 1
     count = min(max(1, limit // parted.part_size), -(-(parted.size - cursor.next_byte) // parted.part_size))

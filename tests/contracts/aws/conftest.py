@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,7 @@ from failback.clouds.aws.objects import S3Objects, S3Uploads
 from failback.clouds.aws.run_log import DynamoRunLog
 from failback.clouds.aws.snapshots import EbsSnapshots
 from failback.model.run import Ami, Belonging
+from failback.naming import RUN_TAG
 from tests.clouds.aws.embedded import BUCKET, EmbeddedParts, embedded_parts
 from tests.memory.belongings import MemoryBelongings
 from tests.memory.machine_images import MemoryMachineImages
@@ -23,6 +24,9 @@ from tests.memory.snapshots import MemorySnapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_s3 import S3Client
 
     from failback.ports import Belongings, MachineImages, ObjectStore, RunLog, SnapshotStore, UploadStore
 
@@ -141,18 +145,23 @@ def made(request: pytest.FixtureRequest) -> Made:
 
         return Made(memory, note)
     parts: EmbeddedParts = request.getfixturevalue("parts")
-    return Made(AwsBelongings(parts.ec2, parts.s3, BUCKET), lambda run: _make(parts, run))
-
-
-def _make(parts: EmbeddedParts, run: str) -> list[Belonging]:
-    """One of each kind, in the order in which they can go."""
-    tags: dict[str, Any] = {"drs-failback:run": run}
     snapshots = EbsSnapshots(parts.ebs, parts.ec2)
-    finished = snapshots.start(size_gib=1, token=f"{run}-1", tags=tags)
+
+    def make(run: str) -> list[Belonging]:
+        return make_one_of_each(run, snapshots=snapshots, ec2=parts.ec2, s3=parts.s3, bucket=BUCKET)
+
+    return Made(AwsBelongings(parts.ec2, parts.s3, BUCKET), make)
+
+
+def make_one_of_each(
+    run: str, *, snapshots: SnapshotStore, ec2: EC2Client, s3: S3Client, bucket: str
+) -> list[Belonging]:
+    """One of each kind, in the order in which they can go."""
+    tags = {RUN_TAG: run}
+    finished, pending = (snapshots.start(size_gib=1, token=f"{run}-{number}", tags=tags) for number in (1, 2))
     snapshots.complete(finished, blocks=0)
-    pending = snapshots.start(size_gib=1, token=f"{run}-2", tags=tags)
-    ami = Ec2MachineImages(parts.ec2).register(f"image-{run}", snapshot=finished, size_gib=1, tags=tags)
-    objects, uploads = S3Objects(parts.s3, BUCKET), S3Uploads(parts.s3, BUCKET)
+    ami = Ec2MachineImages(ec2).register(f"image-{run}", snapshot=finished, size_gib=1, tags=tags)
+    objects, uploads = S3Objects(s3, bucket), S3Uploads(s3, bucket)
     upload = uploads.begin(f"images/{run}/client.vhd", tags=tags)
     keys = (f"iso/{run}.json", f"images/{run}/client.vhd", f"iso/{run}.iso")
     for key in (*keys, f"reports/{run}.json"):

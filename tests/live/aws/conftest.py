@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from failback.clouds.aws.belongings import AwsBelongings
-from failback.clouds.aws.machine_images import Ec2MachineImages
 from failback.clouds.aws.objects import S3Objects, S3Uploads
-from failback.model.run import Belonging
-from tests.contracts.aws.conftest import Bucket, Images, Made
+from tests.contracts.aws.conftest import Bucket, Images, Made, make_one_of_each
 from tests.live.aws.account import Account, LiveBelongings, LiveImages, LiveSnapshots
 from tests.live.giving_back import give_back
 from tests.live.variables import AWS_BUCKET, AWS_REGION, needed, wait_until
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from failback.clouds.aws.snapshots import EbsSnapshots
-    from failback.model.run import Ami
+    from failback.model.run import Ami, Belonging
 
 # The contract's own names of runs.
 RUNS = ("run-a", "run-b")
@@ -114,28 +112,13 @@ def made(account: Account, bucket_name: str) -> Iterator[Made]:
     for run in RUNS:
         if belongings.made_by(run):
             pytest.fail(f"there is something of a run called {run} in the account already: remove it first")
+
+    def make(run: str) -> list[Belonging]:
+        snapshots = LiveSnapshots(account)
+        return make_one_of_each(run, snapshots=snapshots, ec2=account.ec2, s3=account.s3, bucket=bucket_name)
+
     try:
-        yield Made(belongings, lambda run: _make(account, bucket_name, run))
+        yield Made(belongings, make)
     finally:
         for run in RUNS:
             give_back(AwsBelongings(account.ec2, account.s3, bucket_name), run)
-
-
-def _make(account: Account, bucket: str, run: str) -> list[Belonging]:
-    """One of each kind, in the order in which they can go."""
-    tags: dict[str, Any] = {"drs-failback:run": run}
-    snapshots = LiveSnapshots(account)
-    finished, pending = (snapshots.start(size_gib=1, token=f"{run}-{number}", tags=tags) for number in (1, 2))
-    snapshots.complete(finished, blocks=0)
-    ami = Ec2MachineImages(account.ec2).register(f"image-{run}", snapshot=finished, size_gib=1, tags=tags)
-    objects, uploads = S3Objects(account.s3, bucket), S3Uploads(account.s3, bucket)
-    upload = uploads.begin(f"images/{run}/client.vhd", tags=tags)
-    keys = (f"iso/{run}.json", f"images/{run}/client.vhd", f"iso/{run}.iso")
-    for key in (*keys, f"reports/{run}.json"):
-        objects.write(key, b"{}", tags=tags)
-    return [
-        Belonging(cloud="aws", kind="ami", id=ami.id, name=ami.name),
-        *(Belonging(cloud="aws", kind="snapshot", id=each) for each in sorted((finished, pending))),
-        Belonging(cloud="aws", kind="upload", id=upload, name=f"images/{run}/client.vhd"),
-        *(Belonging(cloud="aws", kind="object", id=key) for key in keys),
-    ]
