@@ -3,7 +3,7 @@
 The embedded clouds are served by another process on the same cores, from a warm cache; every measured piece of work has
 a fresh process, ours and its peers in turn. Seconds are medians, without the start of Python and what has to be there
 first. The bare loops have as many workers as ours and everything in memory; they're the limit of what one process can
-do here. Blob clients of the SDK send no checksum by default, ours sends MD5. `--real` takes an ISO of the real size.
+do here. No blob client sends a checksum. `--real` takes an ISO of the real size.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from failback.image.plan import DiskPlan
+    from failback.pieces import Pieces
 
 OPTIONS = BuildOptions(clouds=("azure", "aws"))
 
@@ -146,7 +147,7 @@ class _Swallowing:
     def begin(self, key: str, *, tags: Mapping[str, str]) -> str:
         return key
 
-    def put(self, key: str, upload: str, number: int, data: bytes | bytearray) -> None:
+    def put(self, key: str, upload: str, number: int, data: bytes | Pieces) -> None:
         self.size += len(data)
 
     def finish(self, key: str, upload: str) -> StoredObject:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import image, local, runs
+from cli import image, local, runs, servers
 from failback.errors import FailbackError, NotDeployed, RequestInvalid
 
 FAILED, USAGE, NOT_READY = 1, 2, 3
@@ -22,6 +22,8 @@ app = typer.Typer(
 app.add_typer(image.app, name="image")
 app.add_typer(local.app, name="local")
 app.command("prepare")(runs.prepare)
+app.command("check")(servers.check)
+app.command("start")(servers.start)
 app.command("list")(runs.list_runs)
 app.command("watch")(runs.watch_run)
 app.command("report")(runs.report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cli.server_lines import failed_lines, ready_lines, server_changes
 from cli.units import clock, mebibytes, mib, rate
 from failback.naming import RUN_TAG
 from failback.progress import GIVE_BACK
@@ -20,10 +21,11 @@ LABEL_WIDTH = 12
 
 
 def changes(before: RunProgress | None, after: RunProgress) -> list[str]:
-    """A line for each stage that another look has found changed; stages to come have none."""
+    """A line for each stage and server that another look has found changed; what is to come has none."""
     known = {row.stage: _shown(row) for row in before.stages} if before else {}
     rows = [row for row in after.stages if row.status != "to come" and _shown(row) != known.get(row.stage)]
-    return [f"{clock(after.seconds):>7}  {stage_line(row)}" for row in rows]
+    lines = [stage_line(row) for row in rows] + server_changes(before, after)
+    return [f"{clock(after.seconds):>7}  {line}" for line in lines]
 
 
 def _shown(row: StageProgress) -> tuple[object, ...]:
@@ -64,8 +66,8 @@ def outcome_lines(
 ) -> list[str]:
     """How the run has ended; of a failed one also why, what to do, and what it gave back and left behind."""
     if outcome.outcome == "done":
-        return [f"Run {progress.run} is done after {clock(progress.seconds)}."]
-    lines = [f"Run {progress.run} has failed after {clock(progress.seconds)}."]
+        return [f"Run {progress.run} is done after {clock(progress.seconds)}.", *ready_lines(progress.servers)]
+    lines = [f"Run {progress.run} has failed after {clock(progress.seconds)}.", *failed_lines(progress.servers)]
     for label, text in (
         ("stage", outcome.stage),
         ("error", outcome.error),

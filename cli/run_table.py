@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from cli import server_lines
 from cli.run_lines import amount, pace, remaining
 from cli.units import clock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
     from failback.progress import RunProgress, StageProgress, StageStatus
+    from failback.server_progress import ServerProgress, ServerStatus
 
 STYLES: dict[StageStatus, str] = {
     "done": "green",
@@ -22,11 +30,47 @@ STYLES: dict[StageStatus, str] = {
     "failed": "red",
     "to come": "dim",
 }
+SERVER_STYLES: dict[ServerStatus, str] = {
+    "planned": "dim",
+    "running": "cyan",
+    "replicating": "cyan",
+    "stuck": "yellow",
+    "ready": "green",
+    "failed": "red",
+}
 BAR_WIDTH = 20
+MOST_SERVERS = 30
+"""Rows of servers, those that still go on first: hundreds don't fit on a screen."""
 
 
-def run_table(progress: RunProgress) -> Table:
-    """The run at one moment."""
+def run_table(progress: RunProgress) -> RenderableType:
+    """The run at one moment: its stages, and its servers where it has any."""
+    stages = stage_table(progress)
+    return Group(stages, server_table(progress.servers)) if progress.servers else stages
+
+
+def server_table(servers: Sequence[ServerProgress]) -> Table:
+    """A line and a bar for each server."""
+    counts = Counter(row.status for row in servers)
+    title = "servers: " + ", ".join(f"{count} {status}" for status, count in counts.items())
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for heading in ("server", "", ""):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("copied", "lag", "left", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for row in sorted(servers, key=lambda row: row.status in {"planned", "ready"})[:MOST_SERVERS]:
+        bar = ProgressBar(total=1.0, completed=row.share, width=BAR_WIDTH) if row.share is not None else ""
+        status = Text(row.stage if row.status == "running" else row.status, style=SERVER_STYLES[row.status])
+        lag = clock(row.lag) if row.lag is not None else ""
+        left = clock(row.left) if row.left is not None else ""
+        name = Text(f"{row.server} {row.name}".rstrip())
+        table.add_row(name, status, bar, server_lines.copied(row), lag, left, clock(row.seconds), Text(row.note))
+    return table
+
+
+def stage_table(progress: RunProgress) -> Table:
+    """A line and a bar for each stage."""
     target = f" for {progress.target}" if progress.target else ""
     title = f"{progress.run}{target}, {progress.status}, {clock(progress.seconds)}"
     table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))

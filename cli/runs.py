@@ -60,9 +60,9 @@ def prepare(
     request = checked_request(target, iso_version=iso_version, ami=ami, run=run)
     from cli.deployment import reached
 
-    with reached(_where(stack, profile, region), context.obj) as deployment:
+    with reached(where_of(stack, profile, region), context.obj) as deployment:
         name = run or run_name(target, datetime.now(UTC))
-        execution = deployment.start(name, request.model_dump_json(exclude_none=True))
+        execution = deployment.start(name, request.model_dump_json(exclude_defaults=True))
         if json:
             typer.echo(json_text.dumps({"run": name, "execution": execution}))
         else:
@@ -86,7 +86,7 @@ def watch_run(
     from cli.deployment import reached
     from cli.watching import dress, watch
 
-    with reached(_where(stack, profile, region), context.obj) as deployment:
+    with reached(where_of(stack, profile, region), context.obj) as deployment:
         raise typer.Exit(watch(deployment, run, dressed=dress(as_json=json)))
 
 
@@ -104,7 +104,7 @@ def report(
     from cli.report import account, report_lines
     from cli.watching import known_look
 
-    with reached(_where(stack, profile, region), context.obj) as deployment:
+    with reached(where_of(stack, profile, region), context.obj) as deployment:
         seen = known_look(deployment, run)
     if report_format is ReportFormat.JSON:
         typer.echo(account(seen).model_dump_json(indent=2))
@@ -126,7 +126,7 @@ def list_runs(
     from cli.run_lines import run_rows
     from cli.units import aligned
 
-    with reached(_where(stack, profile, region), context.obj) as deployment:
+    with reached(where_of(stack, profile, region), context.obj) as deployment:
         records = deployment.run_log.recent(limit)
     if json:
         typer.echo(json_text.dumps([record.model_dump(mode="json") for record in records], indent=2))
@@ -136,10 +136,10 @@ def list_runs(
         typer.echo(f"No runs at {deployment.name} yet; begin one with: failback prepare TARGET", err=True)
 
 
-def run_name(target: str, now: datetime) -> str:
+def run_name(what: str, now: datetime, *, goal: str = "prepare") -> str:
     """A name that no other run has: what it's for, when it began, and something random."""
     tail = f"{now:-%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    head = f"prepare-{target}"
+    head = f"{goal}-{what}"
     return f"{head[: RUN_NAME_LENGTH - len(tail)]}{tail}"
 
 
@@ -170,7 +170,7 @@ def _fault(path: str, said: str) -> str:
     return f"{FIELDS.get(path, path)}: {said}"
 
 
-def _where(stack: str, profile: str | None, region: str | None) -> Where:
+def where_of(stack: str, profile: str | None, region: str | None) -> Where:
     from cli.deployment import Where
 
     return Where(local=read_settings().local, stack=stack, profile=profile, region=region)

@@ -14,7 +14,7 @@ import typer
 
 from cli.ending import advice_of, given_back, history_of, outcome_of
 from cli.run_lines import changes, outcome_lines
-from failback.errors import RequestInvalid, RunUnknown
+from failback.errors import NotReady, RequestInvalid, RunUnknown
 from failback.progress import Paces, RunProgress, paces, run_progress
 
 if TYPE_CHECKING:
@@ -61,10 +61,11 @@ def watch(deployment: Deployment, run: str, *, dressed: Dress, just_started: boo
 
 
 def exit_code_of(outcome: Outcome | None) -> int:
-    """What watching ends with: 0 done, 1 failed, 2 for a request that the deployment doesn't know how to meet."""
+    """What watching ends with: 0 done, 1 failed, 2 a request that can't be met, 3 servers that aren't ready."""
     if outcome is not None and outcome.outcome == "done":
         return 0
-    return 2 if outcome is not None and outcome.error == RequestInvalid.__name__ else 1
+    codes = {RequestInvalid.__name__: 2, NotReady.__name__: 3}
+    return codes.get(outcome.error, 1) if outcome is not None else 1
 
 
 def follow(deployment: Deployment, run: str, show: Show, *, patience: float) -> Look:

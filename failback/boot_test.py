@@ -6,12 +6,12 @@ passed it; only where the home itself refuses something what's there already is 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from failback import naming
+from failback.console_marks import read_marks, tail
 from failback.errors import BootTestFailed
-from failback.home_ports import MachineToTry
+from failback.home_ports import MachineToBuild
 from failback.model.agent import AgentSettings
 from failback.model.run import BootTest, BootTestCursor, Progress, StageResult
 
@@ -29,14 +29,9 @@ Azure's console may be minutes behind. The rest is for slow days."""
 LOOK_AGAIN, GONE_YET = 15, 10
 """Seconds between two looks: Azure renews the console about every half minute; a machine takes minutes to go."""
 
-TAIL = 2000
-"""Characters of the console that a failure shows, and that travel in the run's state."""
-
 LONGEST_RUN = 64
 """Characters of a run's name that the agent's settings take."""
 
-_MARK = re.compile(r"FAILBACK-AGENT (ready|failed)\b([^\r\n]*)[\r\n]")
-_UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\n -~]+")
 _REASONS = {
     "stopped": "it turned itself off without the agent's mark",
     "silent": "it showed no mark of the agent",
@@ -70,7 +65,7 @@ def try_boot(
     """
     cursor = cursor or BootTestCursor(machine=naming.try_machine_name(run), began=clock.now())
     if not cursor.removing:
-        machine = MachineToTry(cursor.machine, image, "bios", _user_data(run), tags)
+        machine = MachineToBuild(cursor.machine, image, "bios", _user_data(run), tags)
         cursor = _looked(cursor, machine, machines=machines, clock=clock, silence=silence)
     if not cursor.removing:
         return _pending(cursor, 1, "waiting for the agent's mark", LOOK_AGAIN)
@@ -84,8 +79,8 @@ def try_boot(
 
 def find_mark(console: str) -> str:
     """The first mark on a console that decides a test, as `ready ...` or `failed ...`; empty while there's none."""
-    found = _MARK.search(console)
-    return f"{found[1]}{found[2].rstrip()}" if found else ""
+    decisive = (mark for mark in read_marks(console) if mark.state in {"ready", "failed"})
+    return next((mark.text for mark in decisive), "")
 
 
 def _user_data(run: str) -> str:
@@ -94,7 +89,7 @@ def _user_data(run: str) -> str:
 
 
 def _looked(
-    cursor: BootTestCursor, machine: MachineToTry, *, machines: HomeMachines, clock: Clock, silence: float
+    cursor: BootTestCursor, machine: MachineToBuild, *, machines: HomeMachines, clock: Clock, silence: float
 ) -> BootTestCursor:
     """The cursor after a look at the machine: `removing` once it has said what it had to say, or won't any more."""
     state = machines.build(machine)
@@ -112,13 +107,8 @@ def _looked(
         mark = "silent"
     if not mark:
         return cursor
-    ended = {"removing": True, "mark": mark, "seconds": seconds, "console": _tail(console)}
+    ended = {"removing": True, "mark": mark, "seconds": seconds, "console": tail(console)}
     return cursor.model_copy(update=ended)
-
-
-def _tail(console: str) -> str:
-    """The console's end, without what a terminal would act on."""
-    return _UNPRINTABLE.sub("", console)[-TAIL:].strip()
 
 
 def _failure(cursor: BootTestCursor) -> str:

@@ -17,7 +17,18 @@ FILE = "stage.json"
 
 Action = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+:[A-Za-z]+$")]
 Resource = Literal[
-    "run_log", "image_bucket", "client_iso", "snapshots", "machine_images", "targets", "federation", "secrets"
+    "run_log",
+    "image_bucket",
+    "client_iso",
+    "snapshots",
+    "machine_images",
+    "targets",
+    "federation",
+    "secrets",
+    "recovery",
+    "recovery_hosts",
+    "task_tokens",
+    "client_roles",
 ]
 """What a stage may be allowed to touch; stacks/functions.py maps each word to ARNs."""
 

@@ -59,7 +59,8 @@ def stage_doorway(
 
         state = parse(event=event, model=RunState)
         logger = Logger(service=stage)
-        logger.append_keys(run=state.run.id, request=getattr(context, "aws_request_id", ""))
+        server = state.server.id if state.server else ""
+        logger.append_keys(run=state.run.id, server=server, request=getattr(context, "aws_request_id", ""))
         return _call(stage, work, connect(), state, logger)
 
     return handler
@@ -89,7 +90,7 @@ def _call(stage: str, work: Callable[[RunState, S], Result], around: S, state: R
 def _record(around: Surroundings, state: RunState, entry: StageEntry, called: datetime) -> None:
     """In the run log, for people; and as a metric, for alarms."""
     _measure(entry.stage, entry.status, seconds=(entry.updated - called).total_seconds())
-    around.guard(lambda: around.run_log.note(state.run.id, entry))
+    around.guard(lambda: around.run_log.note(state.run.id, entry, server=state.server.id if state.server else ""))
 
 
 def _began(stage: str, state: RunState) -> datetime | None:

@@ -147,6 +147,30 @@ class BootTestFailed(FailbackError):
     """The throw-away machine didn't show the agent's mark."""
 
 
+class NotReady(FailbackError):
+    """Servers can't be taken home as they are; the text lists every fault of every server, and what to do."""
+
+
+class ServerTaken(FailbackError):
+    """Another run has this server."""
+
+
+class ClientBootFailed(FailbackError):
+    """The client machine doesn't come up, or its agent gave up."""
+
+
+class RegistrationFailed(FailbackError):
+    """The client doesn't get through DRS's initiation steps; the text names the step and what to do."""
+
+
+class ReplicationStuck(FailbackError):
+    """Replication has been stalled for too long; the text names DRS's reason and what to do."""
+
+
+class ReplicationTooSlow(FailbackError):
+    """Replication isn't ready by the request's deadline."""
+
+
 class LeaseLost(FailbackError):
     """Another run has taken over what this one was working on."""
 

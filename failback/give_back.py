@@ -1,27 +1,33 @@
 """Giving back: removes everything that a failed run has made, and says what it couldn't remove and how to.
 
 Level-triggered: each call lists what carries the run's tag and begins or continues its removal, until nothing is left.
+What a run has changed without having made it goes back to what it was (failback/server_return.py). With a state of one
+server, that server is given back and nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pydantic import JsonValue, TypeAdapter
 
 from failback.errors import CloudBusy, FailbackError
 from failback.model.run import Belonging, LeftBehind, Progress, Returned, StageResult, cursor_of
-from failback.naming import RUN_TAG
+from failback.naming import RUN_TAG, SERVER_TAG
+from failback.server_return import ServerReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from failback.model.run import RunState
     from failback.ports import Belongings
+    from failback.server_return import AwsSide
 
     # A cloud's name, and what gives access to what was made there: signing in may fail by itself.
     Cloud = tuple[str, Callable[[], Belongings]]
+    Result = StageResult[Returned, dict[str, JsonValue]]
 
 WAIT = 5
 """Seconds until the next look: Azure removes a machine in one to three minutes, a disk in seconds."""
@@ -35,33 +41,34 @@ class Guard(Protocol):
     def __call__(self, call: Callable[[], T], /) -> T: ...
 
 
-def give_back(state: RunState, clouds: Sequence[Cloud], *, guard: Guard) -> StageResult[Returned, dict[str, JsonValue]]:
+def give_back(state: RunState, home: Cloud, aws: Cloud, *, side: AwsSide, guard: Guard) -> Result:
     """Remove what can be removed now; `pending` while a cloud is still at it, `done` with what had to be left.
 
-    A cloud that's busy ends the call with CloudBusy: the next one goes on. One that refuses stops no other.
+    Failbacks are stopped before their machines go, and what was changed is put back when those are gone. A cloud
+    that's busy ends the call with CloudBusy: the next one goes on. One that refuses stops no other.
     """
-    clearing = _Clearing(state.run.id, guard, removed=_before(state))
-    for name, cloud in clouds:
-        clearing.clear(name, cloud)
-    removed, waiting = clearing.removed, clearing.waiting
-    count = len(removed) + len(waiting)
-    if waiting:
-        note = f"removing {', '.join(each.name or each.id for each in waiting[:3])}"
-        progress = Progress(done=len(removed), total=count, unit="steps", note=note)
-        cursor: dict[str, JsonValue] = {"removed": _LIST.dump_python(removed, mode="json")}
-        return StageResult(status="pending", wait_seconds=WAIT, progress=progress, cursor=cursor)
-    facts = Returned(removed=tuple(removed), left=tuple(clearing.left))
-    return StageResult(status="done", progress=Progress(done=count, total=count, unit="steps"), facts=facts)
+    clearing = _begin(state, guard)
+    servers = ServerReturn.begin(state, side, clearing)
+    servers.stop()
+    whose = state.server.id if state.server else ""
+    clearing.clear(home, server=whose)
+    if not (whose and clearing.waiting):
+        # A server's way to its recovery instance is closed when nothing goes by it any more.
+        for server in servers.rules_of(whose):
+            clearing.clear(aws, server=server)
+    if not clearing.waiting:
+        servers.restore()
+    return clearing.result()
 
 
-def _before(state: RunState) -> list[Belonging]:
-    """What earlier calls have removed."""
+def _begin(state: RunState, guard: Guard) -> Clearing:
+    """A call's clearing, with what earlier calls have removed."""
     cursor = cursor_of(state.give_back) or {}
-    return _LIST.validate_python(cursor.get("removed", []))
+    return Clearing(state.run.id, guard, removed=_LIST.validate_python(cursor.get("removed", [])))
 
 
 @dataclass(slots=True)
-class _Clearing:
+class Clearing:
     """One call's way through the clouds."""
 
     run: str
@@ -70,28 +77,42 @@ class _Clearing:
     left: list[LeftBehind] = field(default_factory=list)
     waiting: list[Belonging] = field(default_factory=list)
 
-    def clear(self, name: str, cloud: Callable[[], Belongings]) -> None:
-        """Go through one cloud's belongings, in their order."""
+    def clear(self, cloud: Cloud, *, server: str = "") -> None:
+        """Go through the run's (or one server's) belongings in a cloud, in their order."""
+        name, enter = cloud
         try:
-            belongings = self.guard(cloud)
-            made = self.guard(lambda: belongings.made_by(self.run))
+            belongings = self.guard(enter)
+            made = self.guard(lambda: belongings.made_by(self.run, server=server))
         except CloudBusy:
             raise
         except FailbackError as error:
-            everything = Belonging(cloud=name, kind="everything", id=self.run)
-            command = f"look there for whatever is tagged {RUN_TAG}={self.run}, and remove it"
+            tags = f"{RUN_TAG}={self.run}" + (f" and {SERVER_TAG}={server}" if server else "")
+            everything = Belonging(cloud=name, kind="everything", id=server or self.run)
+            command = f"look there for whatever is tagged {tags}, and remove it"
             self.left.append(LeftBehind(belonging=everything, why=str(error), command=command))
             return
         for belonging in made:
-            self._remove(belongings, belonging)
+            gone = self.undo(belonging, partial(belongings.remove, belonging), belongings.command(belonging))
+            if gone is not None:
+                (self.removed if gone else self.waiting).append(belonging)
 
-    def _remove(self, belongings: Belongings, belonging: Belonging) -> None:
+    def undo(self, belonging: Belonging, call: Callable[[], T], command: str) -> T | None:
+        """What undoing one thing gives; where that's refused it's left behind with a person's `command`, and None."""
         try:
-            gone = self.guard(lambda: belongings.remove(belonging))
+            return self.guard(call)
         except CloudBusy:
             raise
         except FailbackError as error:
-            command = belongings.command(belonging)
             self.left.append(LeftBehind(belonging=belonging, why=str(error), command=command))
-        else:
-            (self.removed if gone else self.waiting).append(belonging)
+            return None
+
+    def result(self) -> Result:
+        """What the call has come to."""
+        count = len(self.removed) + len(self.waiting)
+        if self.waiting:
+            note = f"removing {', '.join(each.name or each.id for each in self.waiting[:3])}"
+            progress = Progress(done=len(self.removed), total=count, unit="steps", note=note)
+            cursor: dict[str, JsonValue] = {"removed": _LIST.dump_python(self.removed, mode="json")}
+            return StageResult(status="pending", wait_seconds=WAIT, progress=progress, cursor=cursor)
+        facts = Returned(removed=tuple(self.removed), left=tuple(self.left))
+        return StageResult(status="done", progress=Progress(done=count, total=count, unit="steps"), facts=facts)

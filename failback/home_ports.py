@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from failback.errors import FailbackError
+    from failback.model.recovery import Firmware
     from failback.model.run import HomeImage
+    from failback.model.server import GuestOs
     from failback.ports import Belongings, Clock
 
 
@@ -69,21 +71,67 @@ MachineState = Literal["absent", "building", "running", "stopped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class MachineToTry:
-    """A throw-away machine: named so, booted from a copy of `image` by BIOS or UEFI, told `user_data` (plain text)."""
+class DataDisk:
+    """A blank disk to be made and attached at LUN `lun`: `size_gib`, of the kind `sku` (empty: the target's own).
+
+    `os` and `firmware` are given for the disk that a machine will boot from one day: a home can't change them later.
+    """
+
+    name: str
+    size_gib: int
+    lun: int
+    sku: str = ""
+    os: GuestOs | None = None
+    firmware: Firmware | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MachineToBuild:
+    """A machine named so, booted from a copy of `image` by BIOS or UEFI, told `user_data` (plain text).
+
+    `os` is what its client disk is said to hold: a home exchanges boot disks of one kind only. `identity` is the
+    resource id of the managed identity it gets, `size` its size; empty ones are none, and the home's choice.
+    """
 
     name: str
     image: HomeImage
-    firmware: Literal["bios", "uefi"]
+    firmware: Firmware
     user_data: str
     tags: Mapping[str, str]
+    disks: tuple[DataDisk, ...] = ()
+    os: GuestOs = "linux"
+    identity: str = ""
+    size: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineNeeds:
+    """What a machine needs of its size: processors, GiB of memory, disks besides the boot disk; `size` is a wish."""
+
+    firmware: Firmware
+    disks: int
+    cpus: int = 1
+    memory_gib: float = 8.0
+    size: str = ""
 
 
 class HomeMachines(Protocol):
     """Machines at home. Nothing waits: each call begins or continues what it can and says how things stand."""
 
-    def build(self, machine: MachineToTry) -> MachineState:
-        """Make the machine, its disk and its interface, step by step with each call, and start it."""
+    def offer(self, needs: MachineNeeds) -> str:
+        """The size that suits best; raises CloudRefused that says why none does."""
+        ...
+
+    def address(self, name: str, *, tags: Mapping[str, str]) -> str:
+        """The private address of the machine's interface, which is made if it isn't there; empty while it's made."""
+        ...
+
+    def build(self, machine: MachineToBuild) -> MachineState:
+        """Make the machine, its disks and its interface, step by step with each call, and start it."""
+        ...
+
+    def tell(self, name: str, user_data: str) -> None:
+        """Give a machine that's there other settings (plain text); they're to be read in it at once."""
         ...
 
     def state(self, name: str) -> MachineState:
@@ -95,7 +143,7 @@ class HomeMachines(Protocol):
         ...
 
     def remove(self, name: str) -> bool:
-        """Remove the machine with its disk and interface; True once all of it is gone."""
+        """Remove the machine with its disks and interface, as far as they're ours; True once all of it is gone."""
         ...
 
 

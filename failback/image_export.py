@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +14,7 @@ from failback.errors import AmiUnsuitable, ImportFailed, ObjectMissing
 from failback.image.plan import GIB, MIB
 from failback.model.run import Ami, CopyCursor, ExportedImage, Progress, StageResult
 from failback.naming import export_key, export_proof_key
+from failback.pieces import Pieces
 from failback.sinks.ebs import BLOCK
 from failback.sinks.vhd import FOOTER_SIZE, vhd_footer
 from failback.upload_slice import MOST_PARTS, PartedObject, begin_upload, upload_slice
@@ -126,24 +126,17 @@ def _slice(
     disk = ami.size_gib * GIB
     held = _held(ami.snapshot, snapshots, cursor.next_byte // BLOCK, disk // BLOCK, (limit + parted.part_size) // BLOCK)
     footer = vhd_footer(disk, uuid.UUID(bytes=hashlib.sha256(key.encode()).digest()[:16], version=4))
-    readers, zeros, own = ThreadPoolExecutor(READERS), bytes(parted.part_size), threading.local()
+    readers = ThreadPoolExecutor(READERS)
 
-    def fill(part: bytearray, place: int, index: int) -> None:
-        data = snapshots.get(ami.snapshot, held[index]) if index in held else _ZEROS
-        part[place : place + BLOCK] = data
+    def read(block: BlockReference) -> bytes:
+        return snapshots.get(ami.snapshot, block)
 
-    def make(offset: int, length: int) -> bytes | bytearray:
+    def make(offset: int, length: int) -> Pieces:
         if offset == disk:
-            return footer
-        first, count = offset // BLOCK, length // BLOCK
-        if held.keys().isdisjoint(range(first, first + count)):
-            return zeros[:length]
-        # Each thread's own, used again for its next part: memory that's asked for anew each time costs as much as a
-        # tenth of the reading.
-        part = own.part = getattr(own, "part", None) or bytearray(length)
-        for done in [readers.submit(fill, part, nth * BLOCK, first + nth) for nth in range(count)]:
-            done.result()
-        return part
+            return Pieces([footer])
+        indices = range(offset // BLOCK, (offset + length) // BLOCK)
+        data = readers.map(read, [held[index] for index in indices if index in held])
+        return Pieces([next(data) if index in held else _ZEROS for index in indices])
 
     try:
         return upload_slice(parted, make, uploads=uploads, cursor=cursor, limit=limit, workers=workers)

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 PREFIX = "drs-failback"
 RUN_TAG = f"{PREFIX}:run"
 CREATED_TAG = f"{PREFIX}:created"
+SERVER_TAG = f"{PREFIX}:server"
+"""On what's made for one server: the id of its recovery instance."""
+TARGET_TAG = f"{PREFIX}:target"
+"""On a recovery instance while it's taken home: the target's name, which AWS's role for client machines asks for."""
 IMAGE_TAG = f"{PREFIX}:image"
 """On a client image: its key, so that it's found by content. A boot test's result lies beside it at home."""
 
@@ -32,6 +36,26 @@ def image_name(key: str) -> str:
 def try_machine_name(run: str) -> str:
     """The name of a run's throw-away machine; its disk and interface are called after it."""
     return f"{PREFIX}-test-{short_hash(run)}"
+
+
+def client_machine_name(run: str, server: str) -> str:
+    """The name of a server's helping client machine."""
+    return f"{PREFIX}-client-{short_hash(f'{run} {server}')}"
+
+
+def data_disk_name(machine: str, lun: int) -> str:
+    """The name of a machine's disk at a LUN."""
+    return f"{machine}-data-{lun}"
+
+
+def server_lock(server: str) -> str:
+    """The lease that keeps two runs from one server."""
+    return f"server-{server}"
+
+
+def client_role_name(deployment: str, target: str) -> str:
+    """AWS's role for the client machines of a target."""
+    return f"{deployment}-client-{target}"
 
 
 def iso_key(sha512: str) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from failback.model.record import RunHistory, RunRecord, StageEntry
     from failback.model.run import Ami, Belonging, Outcome
+    from failback.pieces import Pieces
 
 SnapshotState = Literal["pending", "completed", "error"]
 
@@ -87,7 +88,7 @@ class UploadStore(Protocol):
         """Begin an upload and return its id."""
         ...
 
-    def put(self, key: str, upload: str, number: int, data: bytes | bytearray) -> None:
+    def put(self, key: str, upload: str, number: int, data: bytes | Pieces) -> None:
         """Write part `number` (from 1 on; all but the last at least 5 MiB); writing it again replaces it.
 
         `data` isn't kept. Raises ObjectMissing where there's no such upload (any more).
@@ -125,8 +126,8 @@ class MachineImages(Protocol):
 class Belongings(Protocol):
     """What a run has made in one cloud, to be removed: only what carries the run's tag is ever found or removed."""
 
-    def made_by(self, run: str) -> Sequence[Belonging]:
-        """Everything that the run made there, in the order in which it can be removed."""
+    def made_by(self, run: str, *, server: str = "") -> Sequence[Belonging]:
+        """Everything that the run made there (for that server only), in the order in which it can be removed."""
         ...
 
     def remove(self, belonging: Belonging) -> bool:
@@ -149,12 +150,12 @@ class RunLog(Protocol):
         """Note how a run has ended."""
         ...
 
-    def note(self, run: str, entry: StageEntry) -> None:
-        """Keep a stage's entry in place of its last one; `began` and `calls` go on from there."""
+    def note(self, run: str, entry: StageEntry, *, server: str = "") -> None:
+        """Keep a stage's entry (of one server) in place of its last one; `began` and `calls` go on from there."""
         ...
 
     def read(self, run: str) -> RunHistory | None:
-        """A run and its stages; None for one that was never begun."""
+        """A run, its stages and its servers; None for one that was never begun."""
         ...
 
     def recent(self, limit: int) -> Sequence[RunRecord]:

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from failback.server_progress import ServerProgress, server_progress
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
@@ -20,7 +22,7 @@ StageStatus = Literal["done", "running", "waiting", "trying again", "failed", "t
 
 STAGES = ("find_client_image", "fetch_iso", "build_image", "export_image", "import_image", "boot_test")
 """The way of a run that has to make everything; find_client_image says where the others begin."""
-GIVE_BACK, WRITE_REPORT = "give_back", "write_report"
+CHECK_READINESS, GIVE_BACK, WRITE_REPORT = "check_readiness", "give_back", "write_report"
 
 RETRIED = frozenset({"CloudBusy", "CloudUnreachable"})
 """Errors that the state machine answers by calling the stage again."""
@@ -67,6 +69,7 @@ class RunProgress:
     seconds: float
     stages: tuple[StageProgress, ...]
     outcome: Outcome | None = None
+    servers: tuple[ServerProgress, ...] = ()
 
 
 def paces(before: Mapping[str, Pace], stages: Sequence[StageEntry]) -> Paces:
@@ -114,6 +117,7 @@ def run_progress(
         seconds=((ended if outcome else now) - record.started).total_seconds(),
         stages=tuple(rows),
         outcome=outcome,
+        servers=tuple(server_progress(each, now=now) for each in history.servers),
     )
 
 
@@ -148,9 +152,10 @@ def _status(entry: StageEntry, *, over: bool) -> StageStatus:
 def _coming(history: RunHistory, now: datetime) -> list[StageProgress]:
     """What isn't noted yet; its first stage is at work already once the last one that's noted has ended."""
     noted = {entry.stage for entry in history.stages}
-    names = [stage for stage in _following(history.stages) if stage not in noted]
+    names = [stage for stage in _following(history) if stage not in noted]
     last = history.stages[-1] if history.stages else None
-    if not names or (last and not _ended(last)):
+    at_servers = names == [WRITE_REPORT] and any(each.stages and not each.record.outcome for each in history.servers)
+    if not names or at_servers or (last and not _ended(last)):
         return [StageProgress(stage, "to come") for stage in names]
     since = last.updated if last else history.record.started
     first = StageProgress(names[0], "running", seconds=max((now - since).total_seconds(), 0.0))
@@ -161,17 +166,19 @@ def _ended(entry: StageEntry) -> bool:
     return _status(entry, over=False) in {"done", "failed"}
 
 
-def _following(stages: Sequence[StageEntry]) -> Sequence[str]:
+def _following(history: RunHistory) -> Sequence[str]:
     """The stages after the last one that's noted, as the state machine goes on from there."""
-    if not stages:
-        return STAGES[:1]
-    last = stages[-1]
+    if not history.stages:
+        return (CHECK_READINESS,) if history.servers else STAGES[:1]
+    last = history.stages[-1]
     if last.stage == WRITE_REPORT:
         return ()
     if last.stage == GIVE_BACK:
         return (WRITE_REPORT,)
     if _status(last, over=False) == "failed":
         return (GIVE_BACK, WRITE_REPORT)
+    if last.stage == CHECK_READINESS:
+        return (WRITE_REPORT,) if history.record.goal == "check" else STAGES[:1]
     if last.stage == STAGES[0]:
         return _planned(last)
     return (*STAGES[STAGES.index(last.stage) + 1 :], WRITE_REPORT) if last.stage in STAGES else ()

@@ -24,8 +24,10 @@ class FunctionSettings(Facts):
     """One function's settings; each field comes from the variable FAILBACK_<FIELD>.
 
     `functions` names the home stages' functions by home and stage (check_request only), `targets` is the prefix of the
-    parameters that hold targets, `grub` the folder of GRUB's images. The last four are for the embedded clouds only:
-    where their Azure is, how much a call copies, and how long a machine may say nothing in its boot test.
+    parameters that hold targets, `grub` the folder of GRUB's images, `client_roles` the beginning of the ARNs of the
+    roles for client machines, which end with the target's name. Those below it are for the embedded clouds only: where
+    their Azure is, how much a call copies, how long a machine may say nothing in its boot test, where their client
+    machines find STS and DRS and whom they trust there (base64 of PEM), and the file by which their clock is set.
     """
 
     stage: str
@@ -37,10 +39,16 @@ class FunctionSettings(Facts):
     home: Annotated[HomeName | None, _EmptyIsNone] = None
     functions: Json[dict[HomeName, dict[str, str]]] = Field(default_factory=dict)
     grub: str = "grub"
+    client_roles: str = ""
     azure_arm: str = ""
     azure_authority: str = ""
     slice_mib: Annotated[Annotated[int, Field(ge=1)] | None, _EmptyIsNone] = None
     silence_seconds: Annotated[Annotated[int, Field(ge=1)] | None, _EmptyIsNone] = None
+
+    client_sts: str = ""
+    client_drs: str = ""
+    client_certificates: str = ""
+    clock_file: str = ""
 
     def slice_bytes(self, usual: int) -> int:
         """Bytes that one call copies: what's set, or else the stage's own measure."""

@@ -12,6 +12,7 @@ from failback.model.run import CopyCursor
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from failback.pieces import Pieces
     from failback.ports import UploadStore
 
 MOST_PARTS = 10_000
@@ -39,7 +40,7 @@ def begin_upload(parted: PartedObject, uploads: UploadStore, tags: Mapping[str, 
 
 def upload_slice(
     parted: PartedObject,
-    make: Callable[[int, int], bytes | bytearray],
+    make: Callable[[int, int], bytes | Pieces],
     *,
     uploads: UploadStore,
     cursor: CopyCursor,
@@ -48,9 +49,8 @@ def upload_slice(
 ) -> CopyCursor:
     """Put the parts of about `limit` bytes, one at least, from the cursor on.
 
-    `make` gives an (offset, length), in memory that's the thread's own until it's asked for its next part. At
-    most `workers` parts are in memory. After an error no further part is begun, and what's lost half-way is put again
-    from the same cursor.
+    `make` gives an (offset, length). At most `workers` parts are in memory. After an error no further part is begun,
+    and what's lost half-way is put again from the same cursor.
     """
     first = cursor.next_byte // parted.part_size + 1
     count = min(max(1, limit // parted.part_size), -(-(parted.size - cursor.next_byte) // parted.part_size))

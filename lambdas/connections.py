@@ -15,14 +15,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from failback.clouds.aws.belongings import AwsBelongings
 from failback.clouds.aws.client_iso import published_iso
+from failback.clouds.aws.client_keys import StsKeyMint
 from failback.clouds.aws.federation import secret_text, web_identity_token
+from failback.clouds.aws.hosts import Ec2Hosts
 from failback.clouds.aws.machine_images import Ec2MachineImages
 from failback.clouds.aws.objects import S3Objects, S3Uploads
+from failback.clouds.aws.recovery import DrsRecovery
 from failback.clouds.aws.refusals import foreign, translate
 from failback.clouds.aws.run_log import DynamoRunLog
+from failback.clouds.aws.server_book import DynamoServerBook
 from failback.clouds.aws.session import client
 from failback.clouds.aws.snapshots import EbsSnapshots
 from failback.clouds.aws.targets import SsmTargets
+from failback.clouds.aws.task_tokens import StepTokens
+from failback.clouds.aws.waiting_room import DynamoWaitingRoom
 from failback.home_ports import WayIn
 from failback.image.grub import load_grub
 from failback.settings import FunctionSettings
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
     from failback.image.grub import GrubImages
     from failback.model.run import PublishedIso, RunState
     from failback.ports import Belongings, Clock, MachineImages, ObjectStore, RunLog, SnapshotStore, UploadStore
+    from failback.recovery_ports import KeyMint, RecoveryHosts, RecoveryService, ServerBook, TaskTokens, WaitingRoom
 
 T = TypeVar("T")
 
@@ -46,12 +53,22 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+class SetClock:
+    """The real time, put forward by the seconds that stand in a file: the embedded clouds' clock can be set."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=float(self._file.read_text()))
+
+
 class Connections:
     """The surroundings of one function."""
 
     def __init__(self, settings: FunctionSettings) -> None:
         self.settings = settings
-        self.clock: Clock = SystemClock()
+        self.clock: Clock = SetClock(Path(settings.clock_file)) if settings.clock_file else SystemClock()
         self._homes: dict[str, Home] = {}
 
     @property
@@ -61,6 +78,30 @@ class Connections:
     @cached_property
     def run_log(self) -> RunLog:
         return DynamoRunLog(client("dynamodb"), self.settings.table)
+
+    @cached_property
+    def servers(self) -> ServerBook:
+        return DynamoServerBook(client("dynamodb"), self.settings.table)
+
+    @cached_property
+    def waiting_room(self) -> WaitingRoom:
+        return DynamoWaitingRoom(client("dynamodb"), self.settings.table)
+
+    @cached_property
+    def recovery(self) -> RecoveryService:
+        return DrsRecovery(client("drs"), now=self.clock.now)
+
+    @cached_property
+    def hosts(self) -> RecoveryHosts:
+        return Ec2Hosts(client("ec2"))
+
+    @cached_property
+    def task_tokens(self) -> TaskTokens:
+        return StepTokens(client("stepfunctions"))
+
+    @cached_property
+    def key_mint(self) -> KeyMint:
+        return StsKeyMint(client("sts"))
 
     @cached_property
     def objects(self) -> ObjectStore:

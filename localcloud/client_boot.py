@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from localcloud.machines.spec import Bus, DiskFormat, Firmware, Forward
-    from localcloud.sts import Session
+    from localcloud.sts_sessions import GivenSession
 
 Home = Literal["azure", "google"]
 
@@ -64,7 +64,7 @@ class BootedClient:
     marks: tuple[tuple[float, str], ...]
     log: str
     metadata_requests: tuple[str, ...]
-    sessions: tuple[Session, ...]
+    sessions: tuple[GivenSession, ...]
 
     @property
     def seconds(self) -> float:
@@ -81,7 +81,7 @@ def boot_client(boot: ClientBoot, *, on_line: Callable[[str], None] = lambda _: 
         marks = tuple(_watch(boot, machine, on_line))
         machine.stop()
         requests = tuple(request.target for request in metadata.requests)
-        return BootedClient(marks, machine.log, requests, tuple(sts.sessions))
+        return BootedClient(marks, machine.log, requests, sts.sessions)
 
 
 def _watch(boot: ClientBoot, machine: Machine, on_line: Callable[[str], None]) -> Iterator[tuple[float, str]]:

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from failback.contracts import StageContract, read_contracts
 from failback.errors import PackageIncomplete
@@ -43,13 +43,18 @@ _KEPT_BEFORE = 2
 """Folders of a function's last versions that stay: their files are mostly links to the same wheels."""
 
 
+_MODELS = {"states": "stepfunctions"}
+"""Services whose models botocore keeps under another name than IAM's actions have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function: a stage, and at stages that work at home, which home's."""
+    """One function: a stage or a door; at stages that work at home, which home's."""
 
     stage: str
     contract: StageContract = field(compare=False)
     home: str | None = None
+    part: Literal["stages", "doors"] = "stages"
 
     @property
     def name(self) -> str:
@@ -59,7 +64,13 @@ class Function:
     @property
     def handler(self) -> str:
         """Its handler, as Lambda calls it by."""
-        return f"lambdas.stages.{self.stage}.handler.handler"
+        return f"lambdas.{self.part}.{self.stage}.handler.handler"
+
+    @property
+    def services(self) -> frozenset[str]:
+        """The AWS services that it may call, as botocore names them."""
+        named = (action.partition(":")[0] for actions in self.contract.allow.values() for action in actions)
+        return frozenset(_MODELS.get(name, name) for name in named)
 
     @property
     def limit(self) -> int:
@@ -88,14 +99,21 @@ class Workshop:
         """The contracts of the stages that have a handler."""
         return read_contracts(self.root / "lambdas" / "stages")
 
+    @cached_property
+    def doors(self) -> Sequence[Function]:
+        """The functions by which people and services come in: all of AWS's side."""
+        contracts = read_contracts(self.root / "lambdas" / "doors")
+        return [Function(door, contract, part="doors") for door, contract in contracts.items()]
+
     def functions(self, homes: Iterable[str]) -> Sequence[Function]:
         """All functions of a deployment with these homes; raises PackageIncomplete where a home has no adapter."""
         enabled = [self._checked(home) for home in homes]
-        return [
+        stages = [
             Function(stage, contract, home)
             for stage, contract in self.contracts.items()
             for home in (enabled if contract.side == "home" else [None])
         ]
+        return [*stages, *self.doors]
 
     def reached(self, function: Function) -> Reached:
         """The modules that a function reaches; its home's adapter wholly, since that is imported by a computed name."""
@@ -108,11 +126,9 @@ class Workshop:
         """The requirements of a function: AWS's, and its home's; botocore's models of the services that stages use."""
         homes = [self._home(function.home)] if function.home else []
         files = tuple(folder / _REQUIREMENTS for folder in (self._home("aws"), *homes))
-        allowed = [
-            action for contract in self.contracts.values() for each in contract.allow.values() for action in each
-        ]
-        services = frozenset(action.partition(":")[0] for action in allowed)
-        return WheelSet(files, self.root / "constraints.txt", self.python, services)
+        stages = [Function(stage, contract) for stage, contract in self.contracts.items()]
+        services = [each.services for each in (*stages, *self.doors)]
+        return WheelSet(files, self.root / "constraints.txt", self.python, frozenset().union(*services))
 
     def make(self, function: Function) -> Asset:
         """The function's package, made only if one of its inputs has changed; raises PackageIncomplete."""

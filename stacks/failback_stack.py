@@ -1,12 +1,14 @@
-"""The stack: storage, functions, state machine, and the targets as parameters."""
+"""The stack: storage, functions, state machine, the watcher's clock, client machines' roles, targets as parameters."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stacks.clients import add_clients
 from stacks.functions import Surroundings, add_function, targets_prefix
 from stacks.machine import add_machine
 from stacks.storage import add_storage
+from stacks.watch import WATCH, add_watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +38,10 @@ def add_stack(app: App, deployment: Deployment, workshop: Workshop) -> Stack:
     around = Surroundings(deployment, storage, functions)
     made = {function: add_function(stack, function, workshop.make(function), around) for function in functions}
     machine = add_machine(stack, workshop.root, deployment, storage, made)
+    for function, each in made.items():
+        if function.stage == WATCH:
+            add_watch(stack, each)
+    add_clients(stack, deployment, made)
     _add_targets(stack, deployment)
     outputs = {
         "StateMachineArn": machine.state_machine_arn,

@@ -1,4 +1,4 @@
-"""One Lambda function and one role for each stage, and for each stage at home and enabled home."""
+"""One Lambda function and one role for each stage and door; at home, for each stage and enabled home."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from failback.doorway import METRICS_NAMESPACE
+from failback.naming import client_role_name
 from stacks.accepted import NO_RESOURCE, accept, accept_wildcard
 from stacks.assets import GRUB, GRUB_STAGES
 from stacks.permissions import Places, statements
@@ -47,6 +48,16 @@ def targets_prefix(deployment: Deployment) -> str:
     return f"/{deployment.name}/targets"
 
 
+def machine_arn(stack: Stack, deployment: Deployment) -> str:
+    """The state machine's ARN from its name: functions that answer it can't wait until it's made."""
+    return f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{deployment.name}"
+
+
+def client_role_arn(stack: Stack, deployment: Deployment, target: str) -> str:
+    """The ARN of AWS's role for a target's client machines, from its name."""
+    return f"arn:{stack.partition}:iam::{stack.account}:role/{client_role_name(deployment.name, target)}"
+
+
 def add_function(stack: Stack, function: Function, asset: Asset, around: Surroundings) -> LambdaFunction:
     """The function with its role and its log group."""
     from aws_cdk import AssetHashType, Duration
@@ -65,7 +76,7 @@ def add_function(stack: Stack, function: Function, asset: Asset, around: Surroun
         memory_size=function.contract.memory_mib,
         timeout=Duration.seconds(function.contract.timeout_seconds),
         tracing=lambda_.Tracing.ACTIVE,
-        environment=dict(_environment(function, around)),
+        environment=dict(_environment(stack, function, around)),
         log_group=logs,
         role=_role(stack, function, logs, around),
     )
@@ -126,10 +137,12 @@ def _places(stack: Stack, function: Function, around: Surroundings) -> Places:
         audiences=[word for name in deployment.homes if name == home for word in deployment.audiences(name)],
         secrets=[arn for name in deployment.homes if name == home for arn in deployment.secrets(name)],
         snapshot_keys=deployment.snapshot_keys,
+        machine=machine_arn(stack, deployment),
+        client_roles=[client_role_arn(stack, deployment, name) for name in deployment.targets_with_keys(home)],
     )
 
 
-def _environment(function: Function, around: Surroundings) -> Mapping[str, str]:
+def _environment(stack: Stack, function: Function, around: Surroundings) -> Mapping[str, str]:
     """What failback.settings reads, and Powertools."""
     own = {
         "FAILBACK_STAGE": function.stage,
@@ -143,6 +156,7 @@ def _environment(function: Function, around: Surroundings) -> Mapping[str, str]:
     }
     if function.home:
         own["FAILBACK_HOME"] = function.home
+        own["FAILBACK_CLIENT_ROLES"] = client_role_arn(stack, around.deployment, "")
     if function.stage in GRUB_STAGES:
         own["FAILBACK_GRUB"] = GRUB
     if function.stage == FIRST_STAGE:

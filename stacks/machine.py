@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stacks.accepted import NO_RESOURCE, accept_wildcard
+from stacks.functions import machine_arn
 from stacks.storage import log_retention
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ DEFINITION = "statemachine/failback.asl.json"
 def add_machine(
     stack: Stack, root: Path, deployment: Deployment, storage: Storage, functions: Mapping[Function, LambdaFunction]
 ) -> StateMachine:
-    """The state machine, named as the deployment; it may call the stages' functions and nothing else."""
+    """The state machine, named as the deployment; it may call the stages' functions and run its own children."""
     from aws_cdk import RemovalPolicy
     from aws_cdk import aws_iam as iam
     from aws_cdk import aws_logs as logs
@@ -39,6 +40,7 @@ def add_machine(
         encryption_key=storage.key,
         removal_policy=storage.removal,
     )
+    stages = {function: made for function, made in functions.items() if function.part == "stages"}
     # The state repeats with each event what the run log holds anyway; without it a log line stays small, and no home's
     # ids spread. The console shows inputs and outputs of 90 days regardless.
     logged = states.LogOptions(destination=group, level=states.LogLevel.ALL, include_execution_data=False)
@@ -48,13 +50,27 @@ def add_machine(
         state_machine_name=deployment.name,
         definition_body=states.DefinitionBody.from_file(str(root / DEFINITION)),
         definition_substitutions={
-            function.stage: made.function_arn for function, made in functions.items() if not function.home
+            function.stage: made.function_arn for function, made in stages.items() if not function.home
         },
         logs=logged,
         tracing_enabled=True,
         removal_policy=RemovalPolicy.DESTROY,
     )
-    arns = [made.function_arn for made in functions.values()]
+    arns = [made.function_arn for made in stages.values()]
     machine.add_to_role_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=arns))
+    _let_map_run(stack, machine, deployment)
     accept_wildcard(machine, stack, "*", NO_RESOURCE)
     return machine
+
+
+def _let_map_run(stack: Stack, machine: StateMachine, deployment: Deployment) -> None:
+    """What a Distributed Map asks of its machine's role (Step Functions developer guide, "IAM policies for using
+    Distributed Map"). The ARNs come from the name: the machine itself waits for its role's policy."""
+    from aws_cdk import aws_iam as iam
+
+    own = machine_arn(stack, deployment)
+    children = f"{own.replace(':stateMachine:', ':execution:')}/*"
+    machine.add_to_role_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[own]))
+    on_children = ["states:DescribeExecution", "states:StopExecution"]
+    machine.add_to_role_policy(iam.PolicyStatement(actions=on_children, resources=[children]))
+    accept_wildcard(machine, stack, children, "A child's name comes from its map run; all are this machine's own.")

@@ -1,7 +1,7 @@
 """The words of a stage's `allow` and what they stand for: statements as narrow as each action allows.
 
-Which resource types and condition keys an action takes: Service Authorization Reference, pages of EC2, EBS, S3,
-DynamoDB, Systems Manager, Secrets Manager, STS and KMS.
+Which resource types and condition keys an action takes: Service Authorization Reference, pages of DRS, EC2, EBS, S3,
+DynamoDB, Step Functions, Systems Manager, Secrets Manager, STS and KMS.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from failback.naming import RUN_TAG
+from failback.naming import RUN_TAG, TARGET_TAG
 from stacks.storage import RECENT_INDEX
 
 if TYPE_CHECKING:
@@ -35,6 +35,21 @@ _TAGGED: Mapping[str, Conditions] = {
     "ec2:DeregisterImage": _IS_OURS,
 }
 """Actions that only touch what carries a run's tag, or only give it out; reading and registering ask for none."""
+_IS_TAKEN_HOME: Conditions = {"Null": {f"aws:ResourceTag/{TARGET_TAG}": "false"}}
+# Without any key in the call, "for all" would be true of none.
+_ONLY_OUR_MARK: Conditions = {
+    "ForAllValues:StringEquals": {"aws:TagKeys": [TARGET_TAG]},
+    "Null": {"aws:TagKeys": "false"},
+}
+_MARKED: Mapping[str, Conditions] = {
+    # A failback that somebody else has begun is none of ours. Changing the configuration asks for no mark: one who may
+    # give it out could give it out first, and what was changed has to be changed back where the mark has gone, or never
+    # came. Nor does taking it off, which may be done twice.
+    "drs:StopFailback": _IS_TAKEN_HOME,
+    "drs:TagResource": _ONLY_OUR_MARK,
+    "drs:UntagResource": _ONLY_OUR_MARK,
+}
+_TAGGED_AT_BIRTH: Conditions = {"StringEquals": {"ec2:CreateAction": "AuthorizeSecurityGroupIngress"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,8 @@ class Places:
     audiences: Sequence[str]
     secrets: Sequence[str]
     snapshot_keys: Sequence[str]
+    machine: str
+    client_roles: Sequence[str]
 
     def arn(self, service: str, rest: str) -> str:
         """An ARN in this account and Region."""
@@ -129,6 +146,43 @@ def _secrets(actions: Iterable[str], places: Places) -> list[Statement]:
     return [Statement(tuple(actions), tuple(places.secrets), {})] if places.secrets else []
 
 
+def _recovery(actions: Iterable[str], places: Places) -> list[Statement]:
+    instances = places.arn("drs", "recovery-instance/*")
+    return [
+        Statement((action,), ("*" if ":Describe" in action else instances,), _MARKED.get(action, {}))
+        for action in actions
+    ]
+
+
+def _recovery_hosts(actions: Iterable[str], places: Places) -> list[Statement]:
+    """Opening and closing the way to a recovery instance: groups are the customer's, their new rules carry our tags.
+
+    EC2 asks about the group and about its rule. That it asks about the rule, too, when one is taken away is
+    unconfirmed: if it doesn't, only the function's own look at the tags keeps others' rules where they are.
+    """
+    groups, rules = places.arn("ec2", "security-group/*"), places.arn("ec2", "security-group-rule/*")
+    narrow: Mapping[str, list[tuple[str, Conditions]]] = {
+        "ec2:AuthorizeSecurityGroupIngress": [(groups, {}), (rules, _BECOMES_OURS)],
+        "ec2:RevokeSecurityGroupIngress": [(groups, {}), (rules, _IS_OURS)],
+        "ec2:CreateTags": [(rules, _BECOMES_OURS | _TAGGED_AT_BIRTH)],
+    }
+    # What describes takes no resource.
+    return [
+        Statement((action,), (resource,), conditions)
+        for action in actions
+        for resource, conditions in narrow.get(action, [("*", {})])
+    ]
+
+
+def _task_tokens(actions: Iterable[str], places: Places) -> list[Statement]:
+    # A child of a Distributed Map is of "<machine>/<map>"; which of them is asked about for its token is unconfirmed.
+    return [Statement(tuple(actions), (places.machine, f"{places.machine}/*"), {})]
+
+
+def _client_roles(actions: Iterable[str], places: Places) -> list[Statement]:
+    return [Statement(tuple(actions), tuple(places.client_roles), {})] if places.client_roles else []
+
+
 def _each(actions: Iterable[str], resources: tuple[str, ...]) -> list[Statement]:
     """One statement for each action: those that describe take no resource, those that change ask for the run's tag."""
     return [
@@ -152,6 +206,10 @@ _WORDS: Mapping[Resource, Callable[[Iterable[str], Places], list[Statement]]] = 
     "targets": _targets,
     "federation": _federation,
     "secrets": _secrets,
+    "recovery": _recovery,
+    "recovery_hosts": _recovery_hosts,
+    "task_tokens": _task_tokens,
+    "client_roles": _client_roles,
 }
 
 _WHY: Mapping[Resource, str] = {
@@ -160,5 +218,8 @@ _WHY: Mapping[Resource, str] = {
     "snapshots": "Snapshots get their ids when they're made; what changes one asks for a run's tag on it.",
     "machine_images": "Images get their ids when they're made; what changes one asks for a run's tag on it.",
     "targets": "Targets come and go with each deployment, all of them below this one path.",
+    "recovery": "DRS makes recovery instances when somebody fails over; which ones go home is each request's to say.",
+    "recovery_hosts": "Recovery instances' groups are the launch settings' to say; a rule gets its id when it's made.",
+    "task_tokens": "Each server waits in an execution of its own, a child of this one machine.",
 }
 """Why the resources of a word end with a star; the others' are named one by one."""

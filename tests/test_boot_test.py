@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from failback import boot_test, naming
+from failback import boot_test, console_marks, naming
 from failback.errors import BootTestFailed
 from failback.model.agent import AgentSettings
 from failback.model.run import BootTest, BootTestCursor, HomeImage, StageResult
@@ -113,7 +113,7 @@ def test_the_agent_s_own_failure_ends_it_with_its_words_and_the_console(bench: B
     assert "its agent says: failed settings none came" in text
     assert "OK\nFAILBACK-AGENT failed" in text
     assert "\x1b" not in text
-    assert len(text) < boot_test.TAIL + 500
+    assert len(text) < console_marks.TAIL + 500
 
 
 def test_a_machine_that_stops_without_a_mark_gets_one_more_look(bench: Bench) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from failback.errors import CloudBusy, CloudRefused, SignInRefused
 from failback.give_back import give_back
-from failback.model.run import Belonging
+from failback.model.run import Belonging, RunState
+from failback.server_return import AwsSide
 from tests.memory.belongings import MemoryBelongings
+from tests.memory.clock import FixedClock
+from tests.memory.recovery import MemoryRecovery
+from tests.memory.run_log import MemoryRunLog
 from tests.states import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from failback.model.run import StageResult
     from failback.ports import Belongings
 
 T = TypeVar("T")
@@ -68,10 +73,17 @@ def named(cloud: Belongings) -> tuple[str, Callable[[], Belongings]]:
     return "azure", lambda: cloud
 
 
+def give(state: RunState, home: Belongings, aws: Belongings | None = None) -> StageResult[Any, Any]:
+    """Give back a run without servers."""
+    run_log = MemoryRunLog()
+    side = AwsSide(MemoryRecovery(), run_log.servers, run_log, FixedClock())
+    return give_back(state, named(home), ("aws", lambda: aws or MemoryBelongings()), side=side, guard=guard)
+
+
 def test_everything_of_the_run_is_removed_and_nothing_else() -> None:
     cloud = filled(MemoryBelongings(), "a", "b")
     cloud.add("another-run", thing("c"))
-    result = give_back(STATE, [named(cloud)], guard=guard)
+    result = give(STATE, cloud)
     assert result.status == "done"
     assert result.facts is not None
     assert [each.id for each in result.facts.removed] == ["a", "b"]
@@ -80,12 +92,12 @@ def test_everything_of_the_run_is_removed_and_nothing_else() -> None:
 
 def test_what_takes_time_is_looked_at_again_and_remembered() -> None:
     cloud = filled(MemoryBelongings(), "quick", "slow", slow=["slow"])
-    first = give_back(STATE, [named(cloud)], guard=guard)
+    first = give(STATE, cloud)
     assert first.status == "pending"
     assert first.progress is not None
     assert "slow" in first.progress.note
     again = STATE.model_copy(update={"give_back": first})
-    second = give_back(again, [named(cloud)], guard=guard)
+    second = give(again, cloud)
     assert second.status == "done"
     assert second.facts is not None
     assert {each.id for each in second.facts.removed} == {"quick", "slow"}
@@ -93,7 +105,7 @@ def test_what_takes_time_is_looked_at_again_and_remembered() -> None:
 
 def test_a_refusal_stops_no_other_and_comes_with_its_command() -> None:
     home, aws = filled(Refusing("b", _Denied()), "a", "b", "c"), filled(MemoryBelongings(), "d")
-    result = give_back(STATE, [named(home), ("aws", lambda: aws)], guard=guard)
+    result = give(STATE, home, aws)
     assert result.facts is not None
     assert [each.id for each in result.facts.removed] == ["a", "c", "d"]
     (left,) = result.facts.left
@@ -104,7 +116,7 @@ def test_a_refusal_stops_no_other_and_comes_with_its_command() -> None:
 
 def test_a_busy_cloud_is_left_to_the_next_call() -> None:
     with pytest.raises(CloudBusy):
-        give_back(STATE, [named(filled(Refusing("a", _Throttled()), "a"))], guard=guard)
+        give(STATE, filled(Refusing("a", _Throttled()), "a"))
 
 
 def test_a_home_that_lets_nobody_in_does_not_keep_aws_from_being_cleared() -> None:
@@ -114,7 +126,9 @@ def test_a_home_that_lets_nobody_in_does_not_keep_aws_from_being_cleared() -> No
         message = "the federation isn't set up"
         raise SignInRefused(message)
 
-    result = give_back(STATE, [("azure", closed), ("aws", lambda: aws)], guard=guard)
+    run_log = MemoryRunLog()
+    side = AwsSide(MemoryRecovery(), run_log.servers, run_log, FixedClock())
+    result = give_back(STATE, ("azure", closed), ("aws", lambda: aws), side=side, guard=guard)
     assert result.facts is not None
     assert [each.id for each in result.facts.removed] == ["d"]
     (left,) = result.facts.left

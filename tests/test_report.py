@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
-from failback.model.record import RunRecord
+from failback.model.record import RunRecord, StageEntry
 from failback.model.report import RunReport
-from failback.model.run import Failure
-from failback.report import explain, judge, provenance, write_report
-from tests.memory.clock import FixedClock
+from failback.model.request import ServerRequest
+from failback.model.run import Failure, RunState
+from failback.model.server import ServerOutcome, ServerRef
+from failback.naming import server_lock
+from failback.report import LONGEST_CAUSE, explain, judge, provenance, write_report
+from tests.client_bench import plan_of
+from tests.memory.clock import NOON, FixedClock
 from tests.memory.objects import MemoryObjects
 from tests.memory.run_log import MemoryRunLog
+from tests.memory.server_book import MemoryServerBook
 from tests.states import state_of
 
 
@@ -72,3 +78,102 @@ def test_the_report_holds_the_way_from_the_iso_to_the_machine() -> None:
 
 def test_a_run_that_never_looked_for_an_image_has_no_provenance() -> None:
     assert provenance(state_of("find_client_image")) is None
+
+
+def servers_of(run: str, *outcomes: str) -> MemoryServerBook:
+    """The book of a run whose servers ended so; `nothing` is no end."""
+    book = MemoryServerBook()
+    for number, word in enumerate(outcomes):
+        server = f"i-0000000000000000{number}"
+        book.enlist(run, [ServerRequest(recovery_instance=server)])
+        book.plan(run, plan_of(server, hostname=f"web-{number}"))
+        if word != "nothing":
+            outcome = {"outcome": word, "at": NOON, "stage": "boot_client", "cause": "no\n quota " + "x" * 900}
+            book.settle(run, server, ServerOutcome.model_validate(outcome))
+    return book
+
+
+def failback_of(book: MemoryServerBook) -> tuple[RunState, MemoryRunLog]:
+    """The state and log of a run of those servers."""
+    servers = [{"id": server} for _, server in book.records]
+    state, run_log = state_of("write_report", goal="failback", servers=servers), MemoryRunLog(book)
+    record = RunRecord(
+        run=state.run.id,
+        execution=state.run.execution,
+        goal="failback",
+        target="azure-home",
+        home="azure",
+        started=state.run.started,
+    )
+    run_log.open(record)
+    return state, run_log
+
+
+RUN = state_of("write_report").run.id
+
+
+def test_a_failback_whose_servers_are_ready_is_done() -> None:
+    state, run_log = failback_of(servers_of(RUN, "ready", "ready"))
+    assert write_report(state, objects=MemoryObjects(), run_log=run_log, now=NOON).outcome == "done"
+
+
+def test_servers_that_failed_are_named_with_stage_and_cause() -> None:
+    state, run_log = failback_of(servers_of(RUN, "ready", "failed", "nothing"))
+    outcome = write_report(state, objects=MemoryObjects(), run_log=run_log, now=NOON)
+    assert (outcome.outcome, outcome.stage, outcome.error) == ("failed", "servers", "ServersFailed")
+    assert outcome.cause.startswith("2 of 3 servers failed; the others go on. i-00000000000000001: web-1 failed at ")
+    assert "boot_client: no quota x" in outcome.cause
+    assert "i-00000000000000002: nothing is known" in outcome.cause
+    assert "i-00000000000000000" not in outcome.cause
+
+
+def test_many_failures_are_told_as_far_as_there_is_room() -> None:
+    state, run_log = failback_of(servers_of(RUN, *["failed"] * 10))
+    many = [server for server in state.servers for _ in range(50)]
+    records = {each.id: each for each in run_log.servers.of(RUN)}
+    outcome = judge(state, list(records.values()))
+    assert len(outcome.cause) <= LONGEST_CAUSE
+    names = [f"i-{number:017x}" for number in range(len(many))]
+    crowd = state.model_copy(update={"servers": tuple(ServerRef(id=name) for name in names)})
+    cause = judge(crowd, []).cause
+    assert len(cause) <= LONGEST_CAUSE
+    told = sum(name in cause for name in names)
+    assert cause.endswith(f"; and {500 - told} more: the report names all of them")
+
+
+def test_a_failure_of_the_run_itself_comes_first() -> None:
+    state, run_log = failback_of(servers_of(RUN, "failed"))
+    state = state.model_copy(update={"failed": {"servers": Failure(Error="X", Cause="the map failed")}})
+    assert judge(state, run_log.servers.of(RUN)).cause == "servers: the map failed"
+
+
+def test_checking_says_nothing_of_its_servers_end() -> None:
+    state, run_log = failback_of(servers_of(RUN, "nothing"))
+    state = state.model_copy(update={"goal": "check"})
+    assert judge(state, run_log.servers.of(RUN)).outcome == "done"
+
+
+def test_the_report_holds_every_server_and_its_locks_are_released() -> None:
+    state, run_log = failback_of(servers_of(RUN, "ready", "failed"))
+    first, second = (each.id for each in state.servers)
+    for server in (first, second, "i-another"):
+        run_log.lease(server_lock(server), RUN, now=NOON, until=NOON + timedelta(days=31))
+    for stage, began, ended in (("boot_client", 0, 4), ("register_client", 4, 9)):
+        times = {"began": NOON + timedelta(minutes=began), "updated": NOON + timedelta(minutes=ended)}
+        run_log.note(RUN, StageEntry.model_validate({"stage": stage, "status": "done", **times}), server=first)
+    objects = MemoryObjects()
+    for _ in range(2):
+        outcome = write_report(state, objects=objects, run_log=run_log, now=NOON)
+    stored = objects.find(outcome.report)
+    assert stored is not None
+    report = RunReport.model_validate_json(objects.read(stored.key, 0, stored.size))
+    ready, failed = report.servers
+    assert [each.stage for each in ready.stages] == ["boot_client", "register_client"]
+    assert (ready.began, ready.seconds) == (NOON, 540)
+    assert ready.record.plan is not None
+    assert failed.record.outcome is not None
+    assert failed.record.outcome.outcome == "failed"
+    assert (failed.began, failed.ended, failed.seconds) == (None, None, 0)
+    assert report.history is not None
+    assert report.history.servers == ()
+    assert list(run_log.leases) == [server_lock("i-another")]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from failback.errors import DeploymentInvalid
 from failback.model.agent import Region
 from failback.model.facts import Facts
-from failback.model.target import Federation, StoredSecret, Target
-from failback.naming import PREFIX
+from failback.model.target import Federation, Guid, ManagedIdentity, MintedKeys, StoredSecret, Target
+from failback.naming import PREFIX, client_role_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,14 @@ LogDays = Literal[
 
 LONGEST_NAME = 24
 """A function is called <name>-<stage>-<home>, in 64 characters at most; the stage's name may be 32 of them."""
+
+LONGEST_ROLE = 64
+"""Characters in a role's name (IAM, CreateRole, RoleName)."""
+
+OidcProviderArn = Annotated[
+    str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/sts\.windows\.net/[0-9a-f-]{36}/$")
+]
+"""An OIDC provider's ARN ends with the issuer's URL; Entra's has a slash at its end."""
 
 _ADVICE = {
     "extra_forbidden": "take it out, or look for a spelling mistake",
@@ -56,7 +64,8 @@ class Deployment(Facts):
 
     `log_days` is how long logs are kept. With `removal` "retain" the image bucket, the run log, the key and the logs
     outlive the stack; "destroy" removes them with it (the bucket only if it's empty). `snapshot_keys` are the KMS keys
-    that the account's new snapshots, or AMIs given as client images, are encrypted with.
+    that the account's new snapshots, or AMIs given as client images, are encrypted with. `oidc_providers` names, by
+    Entra tenant, the OIDC providers that the account has already: IAM takes one for each issuer.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=LONGEST_NAME)] = PREFIX
@@ -67,7 +76,29 @@ class Deployment(Facts):
     snapshot_keys: tuple[
         Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")], ...
     ] = ()
+    oidc_providers: dict[Guid, OidcProviderArn] = Field(default_factory=dict)
     targets: Annotated[tuple[Target, ...], AfterValidator(_check_targets)]
+
+    @model_validator(mode="after")
+    def _check_roles(self) -> Self:
+        named = {target.name: client_role_name(self.name, target.name) for target in self.targets if target.client}
+        faults = [
+            f"target {target}: AWS's role for its client machines would be called {role}, which is longer than "
+            f"{LONGEST_ROLE} characters: shorten the target's name by {len(role) - LONGEST_ROLE}"
+            for target, role in named.items()
+            if len(role) > LONGEST_ROLE
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @model_validator(mode="after")
+    def _check_providers(self) -> Self:
+        wrong = [tenant for tenant, arn in self.oidc_providers.items() if f"/{tenant}/" not in arn]
+        if wrong:
+            message = f"oidc_providers: the provider of tenant {', '.join(wrong)} is another tenant's"
+            raise ValueError(message)
+        return self
 
     @property
     def homes(self) -> Sequence[HomeName]:
@@ -78,6 +109,11 @@ class Deployment(Facts):
         """What identity tokens for that home are made out to."""
         ways = (target.credential for target in self.targets if target.home == home)
         return sorted({way.audience for way in ways if isinstance(way, Federation)})
+
+    def targets_with_keys(self, home: str | None) -> Sequence[str]:
+        """The names of that home's targets whose client machines get minted keys."""
+        found = (target for target in self.targets if target.home == home)
+        return sorted(target.name for target in found if isinstance(target.client, MintedKeys))
 
     def secrets(self, home: HomeName) -> Sequence[str]:
         """The ARNs of the secrets that that home's targets name."""
@@ -102,4 +138,5 @@ def _fault(error: ErrorDetails) -> str:
 
 
 # pydantic puts the kind of a credential into the path, though the file has no such member.
-_TAGS = {str(each) for kind in (Federation, StoredSecret) for each in get_args(kind.model_fields["kind"].annotation)}
+_KINDS = (Federation, StoredSecret, ManagedIdentity, MintedKeys)
+_TAGS = {str(each) for kind in _KINDS for each in get_args(kind.model_fields["kind"].annotation)}

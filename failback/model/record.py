@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from failback.model.facts import Facts
 from failback.model.request import Goal
 from failback.model.run import Outcome, Progress, Status
+from failback.model.server import ServerRecord
 
 RunStatus = Literal["running", "done", "failed"]
 
@@ -45,8 +46,16 @@ class StageEntry(Facts):
     advice: str = ""
 
 
+class ServerHistory(Facts):
+    """One server of a run and its stages, in the order they began."""
+
+    record: ServerRecord
+    stages: tuple[StageEntry, ...] = ()
+
+
 class RunHistory(Facts):
-    """A run and its stages, in the order they began."""
+    """A run and its stages, in the order they began; its servers in the order of their ids."""
 
     record: RunRecord
     stages: tuple[StageEntry, ...] = ()
+    servers: tuple[ServerHistory, ...] = ()

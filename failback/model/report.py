@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from failback.model.facts import Facts
-from failback.model.record import RunHistory
+from failback.model.record import RunHistory, StageEntry
 from failback.model.run import Ami, ExportedImage, HomeImage, Outcome, PublishedIso, Returned, StoredIso
+from failback.model.server import ServerRecord
 
 
 class Provenance(Facts):
@@ -19,10 +22,27 @@ class Provenance(Facts):
     mark: str = ""
 
 
+class ServerReport(Facts):
+    """One server's part: what was asked and planned, how it was before, how far it came, its stages and how it ended.
+
+    `began` and `ended` are those of its first and last stage, `seconds` lie between them.
+    """
+
+    record: ServerRecord
+    stages: tuple[StageEntry, ...] = ()
+    began: datetime | None = None
+    ended: datetime | None = None
+    seconds: float = 0.0
+
+
 class RunReport(Facts):
-    """The whole run: its outcome, its stages in time, provenance, and what a failed one gave back."""
+    """The whole run: its outcome, its stages in time, provenance, and what a failed one gave back.
+
+    `servers` are all of the run, in the order of their ids; the history doesn't repeat them.
+    """
 
     outcome: Outcome
     history: RunHistory | None
     provenance: Provenance | None
+    servers: tuple[ServerReport, ...] = ()
     given_back: Returned | None = None

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections import Counter
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from failback.model.agent import Identifier
+from failback.model.agent import Identifier, InstanceId, RecoveryDevice
 from failback.model.facts import Facts
+from failback.model.recovery import Firmware
 
-Goal = Literal["prepare"]
+Goal = Literal["prepare", "check", "failback"]
+WayName = Literal["new", "helper"]
+MOST_SERVERS = 500
+"""Of one run: as many as DRS takes in all its jobs together."""
+MOST_DISKS = 60
+LONGEST_WAIT_HOURS = 28 * 24
+"""The state machine itself ends after 30 days."""
 IsoVersion = Annotated[str, StringConstraints(pattern=r"^(latest|[0-9a-f]{40})$")]
 AmiId = Annotated[str, StringConstraints(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
 
@@ -24,12 +32,67 @@ class ClientImageChoice(Facts):
     ami: AmiId | None = None
 
 
+class DiskChoice(Facts):
+    """What's to be different for one volume: left out, larger, at another LUN, of another kind."""
+
+    device: RecoveryDevice
+    exclude: bool = False
+    size_gib: Annotated[int, Field(ge=1, le=32767)] | None = None
+    lun: Annotated[int, Field(ge=0, le=63)] | None = None
+    sku: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,32}$")] | None = None
+
+
+class ServerRequest(Facts):
+    """One server: its recovery instance, and what readiness is not to choose by itself.
+
+    `name` is the machine's name at home, `firmware` what the original server boots by, `size` the machine's size.
+    """
+
+    recovery_instance: InstanceId
+    way: WayName | None = None
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$")] | None = None
+    firmware: Firmware | None = None
+    size: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    disks: Annotated[tuple[DiskChoice, ...], Field(max_length=MOST_DISKS)] = ()
+
+
+class ReplicationChoice(Facts):
+    """How servers replicate home, and how long that may take.
+
+    `private_ip`: by the recovery instance's private address, which takes a VPN or interconnect. `bandwidth_mbps` bounds
+    what a recovery instance sends (0: nothing does). A server that isn't ready after `deadline_hours`, or has been
+    stalled for `stuck_minutes`, fails; with `on_stuck` "wait" a stall is told and waited out.
+    """
+
+    private_ip: bool = True
+    bandwidth_mbps: Annotated[int, Field(ge=0, le=100_000)] = 0
+    deadline_hours: Annotated[int, Field(ge=1, le=LONGEST_WAIT_HOURS)] = 14 * 24
+    stuck_minutes: Annotated[int, Field(ge=5, le=LONGEST_WAIT_HOURS * 60)] = 60
+    on_stuck: Literal["fail", "wait"] = "fail"
+
+
 class RunRequest(Facts):
-    """`{"goal": "prepare", "target": "azure-home"}` and nothing more is a whole one."""
+    """`{"goal": "prepare", "target": "azure-home"}` and nothing more is a whole one.
+
+    Goal `failback` takes the servers home, `check` only says how it would; both name `servers`.
+    """
 
     goal: Goal
     target: Identifier
     client_image: ClientImageChoice = ClientImageChoice()
+    servers: Annotated[tuple[ServerRequest, ...], Field(max_length=MOST_SERVERS)] = ()
+    replication: ReplicationChoice = ReplicationChoice()
+
+    @model_validator(mode="after")
+    def _check_servers(self) -> Self:
+        faults = []
+        if not self.servers and self.goal != "prepare":
+            faults.append(f"servers: goal {self.goal} takes at least one recovery instance")
+        counts = Counter(server.recovery_instance for server in self.servers)
+        faults += [f"servers: {name} stands there {count} times" for name, count in counts.items() if count > 1]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
 
 
 class StartEvent(BaseModel):

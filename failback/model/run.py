@@ -14,8 +14,10 @@ from typing import Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from failback.model.facts import Facts
-from failback.model.request import ClientImageChoice, Goal
+from failback.model.request import ClientImageChoice, Goal, ReplicationChoice
+from failback.model.server import ReplicationProgress, ServerRef
 from failback.model.target import HomeName, Target
+from failback.model.way_home import ClientCursor, ClientMachine, Readiness, RegisterCursor, Registration
 
 F = TypeVar("F")
 C = TypeVar("C")
@@ -223,8 +225,15 @@ class Failure(BaseModel):
     Cause: str = ""
 
 
+WAIT_MARGIN_SECONDS = 3600
+"""The watcher answers at the deadline; the state machine ends the wait by itself so much later."""
+
+
 class RunState(BaseModel):
-    """The state of a run. Unknown members are other stages' business."""
+    """The state of a run, or of one `server` of it. Unknown members are other stages' business.
+
+    `timeout_seconds` bounds the wait for replication once more, in the state machine itself.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -233,6 +242,10 @@ class RunState(BaseModel):
     target: Target
     home: HomeFacts
     client_image: ClientImageChoice
+    replication: ReplicationChoice = ReplicationChoice()
+    timeout_seconds: int = 0
+    servers: tuple[ServerRef, ...] = ()
+    server: ServerRef | None = None
     failed: dict[str, Failure] = {}
     find_client_image: StageResult[ClientImagePlan, None] | None = None
     fetch_iso: StageResult[StoredIso, CopyCursor] | None = None
@@ -241,6 +254,10 @@ class RunState(BaseModel):
     import_image: StageResult[HomeImage, dict[str, JsonValue]] | None = None
     boot_test: StageResult[BootTest, BootTestCursor] | None = None
     give_back: StageResult[Returned, dict[str, JsonValue]] | None = None
+    check_readiness: StageResult[Readiness, None] | None = None
+    boot_client: StageResult[ClientMachine, ClientCursor] | None = None
+    register_client: StageResult[Registration, RegisterCursor] | None = None
+    await_replication: StageResult[ReplicationProgress, None] | None = None
 
     def needed(self, value: F | None, what: str) -> F:
         """A value that an earlier stage has to have left; ValueError where the state machine skipped that stage."""
@@ -248,6 +265,11 @@ class RunState(BaseModel):
             message = f"the run's state holds no {what.removeprefix('a ').removeprefix('an ')}: a stage was skipped"
             raise ValueError(message)
         return value
+
+    @property
+    def one(self) -> str:
+        """The id of the server whose state this is; ValueError in a stage of the whole run."""
+        return self.needed(self.server, "a server").id
 
     @property
     def plan(self) -> ClientImagePlan:

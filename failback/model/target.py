@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter
 
-from failback.model.agent import Identifier
+from failback.model.agent import Audience, Identifier
 from failback.model.facts import Facts
 
 HomeName = Literal["azure", "google"]
@@ -44,10 +44,43 @@ class StoredSecret(Facts):
     secret_arn: SecretArn
 
 
+IdentityId = Annotated[
+    str,
+    StringConstraints(
+        pattern=re.compile(
+            f"^/subscriptions/{_GUID}/resourceGroups/[^/]+/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
+            r"[^/]+$",
+            re.IGNORECASE,
+        )
+    ),
+]
+Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/([0-9]|[12][0-9]|3[0-2])$")]
+
+
+class ManagedIdentity(Facts):
+    """Client machines get at AWS by a managed identity of their own: AWS's role for them trusts it and nobody else.
+
+    `identity_id` is its resource id, `principal_id` its object id, `audience` the application that its tokens are for.
+    """
+
+    kind: Literal["managed-identity"]
+    identity_id: IdentityId
+    principal_id: Guid
+    audience: Audience
+
+
+class MintedKeys(Facts):
+    """Client machines get at AWS by keys for one hour, handed to them through their settings when they ask for them."""
+
+    kind: Literal["keys"]
+
+
 class AzureTarget(Facts):
     """A resource group of an Azure subscription, and the identity that may work in it.
 
     `size` is the virtual machine size for boot tests and client machines; None picks one that the location offers.
+    `client` is how client machines get at AWS; without it nothing but images can be brought here. `egress` is where
+    their connections come from when they go by the internet: the public addresses of the subnet's NAT gateway, say.
     """
 
     name: Identifier
@@ -63,6 +96,8 @@ class AzureTarget(Facts):
     )
     size: Annotated[str, StringConstraints(pattern=r"^(Standard|Basic)_[A-Za-z0-9_]+$")] | None = None
     credential: Annotated[Federation | StoredSecret, Field(discriminator="kind")] = Federation()
+    client: Annotated[ManagedIdentity | MintedKeys, Field(discriminator="kind")] | None = None
+    egress: tuple[Cidr, ...] = ()
 
 
 # The next home adds its class here: Annotated[AzureTarget | GoogleTarget, Field(discriminator="home")].

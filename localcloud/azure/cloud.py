@@ -24,6 +24,7 @@ from localcloud.azure.sizes import Skus
 from localcloud.azure.snapshots import Snapshots
 from localcloud.azure.state import CloudState
 from localcloud.azure.tls import server_context, write_ca_file
+from localcloud.azure.user_identities import IdentityDesk, UserIdentity
 from localcloud.faults import FaultInjector
 from localcloud.serving import serve_application
 
@@ -42,15 +43,19 @@ if TYPE_CHECKING:
     from localcloud.faults import FaultPlan, FaultRecord
     from localcloud.tokens import TokenSigner
 
+TENANT = "72f988bf-0000-4000-8000-2d7cd011db47"
+"""The tenant, unless another one is given."""
+
 
 @dataclass(frozen=True, slots=True)
 class AzureSettings:
-    """What exists from the start. `latency` maps an operation (`disks/write`, `virtualMachines/start`) to seconds.
+    """What exists from the start; `identities` are managed identities that can be assigned to machines.
 
-    Its keys `blob/PutPage` (GetBlob, GetPageRanges, GetBlobProperties) are what each such call takes, by the machine's
-    own clock. `copy_keeps_generation` refuses copies of disks that state another generation or kind of system than
-    their source. `faults` are those of the services `arm`, `entra` and `blob`. `around` puts something before ARM and
-    Entra, `around_blobs` before the disks' pages.
+    `latency` maps an operation (`disks/write`, `virtualMachines/start`) to seconds. Its keys `blob/PutPage` (GetBlob,
+    GetPageRanges, GetBlobProperties) are what each such call takes, by the machine's own clock.
+    `copy_keeps_generation` refuses copies of disks that state another generation or kind of system than their source.
+    `faults` are those of the services `arm`, `entra` and `blob`. `around` puts something before ARM and Entra,
+    `around_blobs` before the disks' pages.
     """
 
     folder: Path
@@ -58,9 +63,10 @@ class AzureSettings:
     issuers: Mapping[str, RSAPublicKey]
     groups: tuple[str, ...] = ("home",)
     networks: tuple[VirtualNetwork, ...] = (VirtualNetwork("home", "net", {"servers": "10.20.0.0/24"}),)
+    identities: tuple[UserIdentity, ...] = ()
     location: str = "westeurope"
     subscription: str = "3f0e4b6a-0000-4000-8000-6f1d2b9c7a01"
-    tenant: str = "72f988bf-0000-4000-8000-2d7cd011db47"
+    tenant: str = TENANT
     latency: Mapping[str, float] = field(default_factory=dict)
     copy_keeps_generation: bool = False
     faults: FaultPlan | None = None
@@ -104,7 +110,9 @@ class AzureCloud:
         for network in settings.networks:
             networks.add(settings.subscription, settings.location, network)
         self._room = PowerRoom(self._state, driver, settings.tenant)
-        machines = Machines(self._state, self._board, desk, disks, self._room)
+        known = {each.resource_id(settings.subscription).lower(): each for each in settings.identities}
+        identities = IdentityDesk(settings.tenant, known)
+        machines = Machines(self._state, self._board, desk, disks, self._room, identities)
         kinds: list[Kind] = [disks, Snapshots(self._state, self._board, desk), machines, networks]
         kinds += [NetworkKind(self._state, self._board, each) for each in (NICS, ADDRESSES, SECURITY_GROUPS)]
         self._front = ArmFront(

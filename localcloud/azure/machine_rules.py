@@ -57,6 +57,7 @@ def fill_document(state: CloudState, document: Json) -> None:
     _check_controller(disk, size, storage)
     _check_security(disk, size, properties)
     _check_data_disks(state, size, storage)
+    _check_premium(size, storage)
     _check_nics(state, properties)
     _check_user_data(properties)
 
@@ -176,6 +177,17 @@ def _check_data_disks(state: CloudState, size: MachineSize, storage: Json) -> No
         ids.append(each["managedDisk"]["id"].lower())
     if len(set(ids)) < len(ids):
         raise ArmRefusal(409, "AttachDiskWhileAlreadyAttached", "The same disk is named twice.")
+
+
+def _check_premium(size: MachineSize, storage: Json) -> None:
+    for each in (storage["osDisk"], *storage["dataDisks"]):
+        kind = each["managedDisk"]["storageAccountType"]
+        if kind.startswith("Premium") and not size.premium:
+            message = (
+                f"Requested operation cannot be performed because the VM size {size.name} does not support the storage "
+                f"account type {kind} of disk '{each['name']}'."
+            )
+            refuse_value(message, "storageAccountType")
 
 
 def _check_nics(state: CloudState, properties: Json) -> None:

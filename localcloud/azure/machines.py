@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from localcloud.azure.machine_power import PowerRoom
     from localcloud.azure.operations import OperationBoard
     from localcloud.azure.state import CloudState
+    from localcloud.azure.user_identities import IdentityDesk
 
 TYPE = "Microsoft.Compute/virtualMachines"
 # What may change on a machine whatever it does; everything else has to wait until it's off.
@@ -46,6 +47,7 @@ class Machines:
     desk: AccessDesk
     disks: Disks
     room: PowerRoom
+    identities: IdentityDesk
     type: str = TYPE
     api_version: str = "2026-04-01"
     queries: frozenset[str] = frozenset({"$expand", "skipShutdown", "forceDeletion", "hibernate",
@@ -68,7 +70,7 @@ class Machines:
                           "tags": body.get("tags", {}), "properties": body.get("properties", {})}  # fmt: skip
         fill_document(self.state, document)
         check_free(self.state, self.disks, str(call.id), document)
-        _set_identity(document, body.get("identity"), self.room.tenant)
+        self.identities.assign(document, body.get("identity"))
         made = {"vmId": str(uuid.uuid4()), "timeCreated": azure_time(self.state.clock.now())}
         document["properties"].update(made | {"provisioningState": "Creating"})
         machine = Resource(call.id, document, {"power": STOPPED})
@@ -146,7 +148,7 @@ class Machines:
         before, after = _writable(machine), document["properties"]
         self._check_change(machine, before, after)
         check_free(self.state, self.disks, str(machine.id), document)
-        _set_identity(document, body.get("identity"), self.room.tenant)
+        self.identities.assign(document, body.get("identity"))
         kept = {name: machine.properties[name] for name in ("vmId", "timeCreated", "provisioningState")}
         document["properties"] = after | kept
         self._disown(machine)
@@ -259,23 +261,3 @@ def _merged(old: Json, new: Json) -> Json:
         both = isinstance(value, dict) and isinstance(old.get(name), dict)
         result[name] = _merged(old[name], value) if both else value
     return result
-
-
-def _set_identity(document: Json, wanted: Json | None, tenant: str) -> None:
-    """Give the machine the identities that are asked for; one that stays keeps its ids."""
-    if wanted is None:
-        return
-    kind, old = wanted.get("type", "None"), document.pop("identity", {})
-    if kind == "None":
-        return
-    identity: Json = {"type": kind}
-    if "SystemAssigned" in kind:
-        identity |= {"principalId": old.get("principalId") or str(uuid.uuid4()), "tenantId": tenant}
-    if "UserAssigned" in kind:
-        ids = wanted.get("userAssignedIdentities") or refuse_missing("identity.userAssignedIdentities")
-        identity["userAssignedIdentities"] = {
-            each: {"principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{each}/principal".lower())),
-                   "clientId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{each}/client".lower()))}
-            for each in ids
-        }  # fmt: skip
-    document["identity"] = identity

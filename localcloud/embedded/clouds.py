@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 from localcloud.azure.cloud import AzureCloud, AzureSettings
 from localcloud.azure.identity import FederatedCredential
 from localcloud.azure.network import VirtualNetwork
+from localcloud.azure.user_identities import UserIdentity
+from localcloud.drs.keys import keys_of_functions
+from localcloud.drs.service import DrsService
+from localcloud.drs.settings import DrsSettings
 from localcloud.ebs.direct import EbsDirectService
 from localcloud.ebs.images import ImageService
 from localcloud.ebs.store import SnapshotStore
 from localcloud.embedded.fault_points import AwsShape, FaultPoints
+from localcloud.embedded.guest_network import GuestNetwork
 from localcloud.embedded.iso_bucket import publish_iso
 from localcloud.federation import Federation
 from localcloud.gateway.dispatch import Applications, PartOfService
@@ -23,6 +28,7 @@ from localcloud.lambda_runner.code_store import CodeStore
 from localcloud.lambda_runner.role_sessions import RoleSessions
 from localcloud.objects.service import ObjectService
 from localcloud.objects.store import ObjectStore
+from localcloud.sts_assume import RoleAssumption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
 
     from localcloud.azure.cloud import AzureEndpoints
     from localcloud.azure.driver import MachineDriver
-    from localcloud.faults import FaultPlan
+    from localcloud.faults import Faultable, FaultPlan
 
 REGION = "us-east-1"
 HOME_GROUP = "home"
@@ -41,6 +47,16 @@ CLIENT_ID = "0b4a7a31-0000-4000-8000-5d1b7f3c9e10"
 """The application in the embedded tenant that may work in the resource group."""
 AUDIENCE = "api://AzureADTokenExchange"
 
+CLIENT_IDENTITY = UserIdentity(
+    HOME_GROUP,
+    "failback-client",
+    principal_id="7d1c5a08-0000-4000-8000-2f6e9b04c1d3",
+    client_id="2c9e4f70-0000-4000-8000-8a1b6d35e7f2",
+)
+"""The managed identity of client machines: AWS's role for them trusts its tokens."""
+CLIENT_AUDIENCE = "api://drs-failback-client"
+"""The application that those tokens are for."""
+
 Client = Any
 """boto3 makes its clients when it runs: they have no type of their own."""
 
@@ -49,7 +65,8 @@ Client = Any
 class CloudSettings:
     """What both clouds are started with. `folder` holds all their data, `iso` is what AWS publishes as client ISO.
 
-    `wait_scale` is how long a second of a Wait state lasts; `variables` reach every function's environment.
+    `wait_scale` is how long a second of a Wait state lasts; `variables` reach every function's environment;
+    `network` is what the driver's machines reach, who has to know it as its surroundings and signer.
     """
 
     folder: Path
@@ -60,13 +77,16 @@ class CloudSettings:
     port: int = 0
     variables: Mapping[str, str] = field(default_factory=dict)
     latency: Mapping[str, float] = field(default_factory=dict)
+    drs: DrsSettings = field(default_factory=DrsSettings)
+    network: GuestNetwork = field(default_factory=lambda: GuestNetwork())
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedClouds:
     """Two running clouds. `code` and `objects` are where a deployment puts functions and buckets.
 
-    `sessions` gives a key by which a caller is a role's function.
+    `sessions` gives a key by which a caller is a role's function. `drs_url` is the door of failback clients,
+    `replication_port` stands for port 1500 of every recovery instance.
     """
 
     aws: EmbeddedAws
@@ -77,6 +97,10 @@ class EmbeddedClouds:
     object_store: ObjectStore
     snapshots: SnapshotStore
     images: ImageService
+    drs: DrsService
+    drs_url: str
+    replication_port: int
+    network: GuestNetwork
     federation: Federation
     sessions: RoleSessions
     code: CodeStore
@@ -114,12 +138,17 @@ def _session(region: str) -> Client:
 def run_clouds(settings: CloudSettings) -> Iterator[EmbeddedClouds]:
     """Both clouds for the length of a `with` block; raises LocalCloudError if they can't be started."""
     settings.folder.mkdir(parents=True, exist_ok=True)
-    parts, faults = _AwsParts.make(settings.folder), FaultPoints(settings.faults)
+    parts, faults = _AwsParts.make(settings), FaultPoints(settings.faults)
     sha512 = publish_iso(parts.objects, settings.iso, region=REGION, scratch=settings.folder)
     at_home = _azure_settings(settings, parts.federation, faults)
     azure = AzureCloud(at_home, driver=settings.driver)
-    with azure.serve() as endpoints, run_aws(_aws_settings(settings, parts, endpoints, faults)) as aws:
-        yield EmbeddedClouds(
+    with (
+        azure.serve() as endpoints,
+        run_aws(_aws_settings(settings, parts, endpoints, faults)) as aws,
+        parts.drs.serve() as drs_url,
+        parts.drs.replication.serve() as replication_port,
+    ):
+        clouds = EmbeddedClouds(
             aws=aws,
             azure=azure,
             azure_at=endpoints,
@@ -128,12 +157,20 @@ def run_clouds(settings: CloudSettings) -> Iterator[EmbeddedClouds]:
             object_store=parts.object_store,
             snapshots=parts.snapshots,
             images=parts.images,
+            drs=parts.drs,
+            drs_url=drs_url,
+            replication_port=replication_port,
+            network=settings.network,
             federation=parts.federation,
             sessions=parts.sessions,
             code=parts.code,
             faults=faults,
             iso_sha512=sha512,
         )
+        with settings.network.open(
+            parts.drs, drs_url=drs_url, replication_port=replication_port, iam=lambda: clouds.client("iam")
+        ):
+            yield clouds
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +182,15 @@ class _AwsParts:
     snapshots: SnapshotStore
     direct: EbsDirectService
     images: ImageService
+    drs: DrsService
     sessions: RoleSessions
     federation: Federation
+    assumption: RoleAssumption
     code: CodeStore
 
     @classmethod
-    def make(cls, folder: Path) -> _AwsParts:
+    def make(cls, settings: CloudSettings) -> _AwsParts:
+        folder, network = settings.folder, settings.network
         object_store, snapshots, sessions = ObjectStore(folder / "s3"), SnapshotStore(folder / "ebs"), RoleSessions()
         return cls(
             object_store=object_store,
@@ -158,16 +198,20 @@ class _AwsParts:
             snapshots=snapshots,
             direct=EbsDirectService(snapshots),
             images=ImageService(snapshots),
+            drs=DrsService(
+                folder / "drs", region=REGION, settings=settings.drs, key_sources=(keys_of_functions(sessions),)
+            ),
             sessions=sessions,
             federation=Federation(sessions),
+            assumption=RoleAssumption(network.trusts, network.sessions, sessions),
             code=CodeStore(folder / "code"),
         )
 
     def applications(self) -> Applications:
         on_images = PartOfService("ec2", lambda call: self.images.handles(call.action, call.parameters), self.images)
         return Applications(
-            services={"ebs": self.direct},
-            parts=(on_images, *self.federation.parts),
+            services={"ebs": self.direct, "drs": self.drs},
+            parts=(on_images, *self.federation.parts, self.assumption.part),
             bulk_objects=self.objects,
             bulk_bucket=self.objects.handles,
         )
@@ -180,6 +224,7 @@ def _azure_settings(settings: CloudSettings, federation: Federation, faults: Fau
         issuers=federation.issuers,
         groups=(HOME_GROUP,),
         networks=(HOME_NETWORK,),
+        identities=(CLIENT_IDENTITY,),
         location=HOME_LOCATION,
         latency=settings.latency,
         around=faults.before_arm,
@@ -188,14 +233,15 @@ def _azure_settings(settings: CloudSettings, federation: Federation, faults: Fau
 
 
 def _aws_settings(settings: CloudSettings, parts: _AwsParts, azure: AzureEndpoints, faults: FaultPoints) -> AwsSettings:
-    shape = AwsShape({"ebs": parts.direct, "ec2": parts.images, "s3": parts.objects}, parts.objects)
+    own: dict[str, Faultable] = {"ebs": parts.direct, "ec2": parts.images, "s3": parts.objects, "drs": parts.drs}
+    shape = AwsShape(own, parts.objects)
     endpoints = {"FAILBACK_AZURE_ARM": azure.base_url, "FAILBACK_AZURE_AUTHORITY": azure.base_url}
     return AwsSettings(
         folder=settings.folder / "aws",
         applications=parts.applications(),
         port=settings.port,
         ca_bundle=azure.ca_file,
-        variables={**endpoints, **settings.variables},
+        variables={**endpoints, **settings.network.variables, **settings.variables},
         wait_scale=settings.wait_scale,
         sessions=parts.sessions,
         around=lambda gateway: faults.before_functions(gateway, shape, parts.sessions),

@@ -17,12 +17,13 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from failback.errors import FailbackError, LocalCloudError
 from localcloud.embedded.clouds import CloudSettings, run_clouds
 from localcloud.embedded.control import PROGRESS, ROOT, StartOptions
 from localcloud.embedded.deploy import deploy
+from localcloud.embedded.guest_network import GuestNetwork
 from localcloud.embedded.state_file import LOCK_FILE, STATE_FILE, EmbeddedState, start_of, write_holder
 from localcloud.embedded.synthesis import synthesise, write_deployment
 from localcloud.faults import FaultPlan
@@ -96,8 +97,9 @@ def _live(folder: Path, options: StartOptions) -> None:
     iso = options.iso or build_standin(STANDIN, size=options.standin, progress=_say)
     plan = FaultPlan.read(options.faults) if options.faults else None
     _say("starting the clouds")
-    with _driver(folder / "clouds" / "machines", options) as driver:
-        settings = CloudSettings(data, iso, driver, plan, options.wait_scale, options.port)
+    network = GuestNetwork()
+    with _driver(folder / "clouds" / "machines", options, network) as driver:
+        settings = CloudSettings(data, iso, driver, plan, options.wait_scale, options.port, network=network)
         try:
             with run_clouds(settings) as clouds:
                 deployed = _deploy(clouds, folder, options)
@@ -108,8 +110,9 @@ def _live(folder: Path, options: StartOptions) -> None:
             (folder / STATE_FILE).unlink(missing_ok=True)
 
 
-def _driver(folder: Path, options: StartOptions) -> GuestDriver:
-    return QemuDriver(folder) if options.machines == "qemu" else ScriptedDriver(folder)
+def _driver(folder: Path, options: StartOptions, network: GuestNetwork) -> GuestDriver:
+    around: Any = {"surroundings": network.surroundings, "signer": network.signer}
+    return QemuDriver(folder, **around) if options.machines == "qemu" else ScriptedDriver(folder, **around)
 
 
 def _deploy(clouds: EmbeddedClouds, folder: Path, options: StartOptions) -> Deployed:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from localcloud.embedded.clouds import Client, EmbeddedClouds
 
 Json = dict[str, Any]
@@ -13,13 +15,18 @@ LEASE = "lease#"
 
 
 def listing(clouds: EmbeddedClouds) -> Json:
-    """Objects, uploads under way, snapshots, AMIs, leases, and what Azure holds: plain values that can be compared."""
+    """Objects, uploads under way, snapshots, AMIs, leases, recovery instances, security groups, and what Azure holds.
+
+    Plain values that can be compared.
+    """
     return {
         "objects": _objects(clouds),
         "uploads": _uploads(clouds),
         "snapshots": _snapshots(clouds),
         "images": {name: image.model_dump(mode="json") for name, image in sorted(clouds.images.images.items())},
         "leases": _leases(clouds.client("dynamodb")),
+        "recovery": clouds.drs.listing(),
+        "security_groups": _security_groups(clouds.client("ec2")),
         "azure": clouds.azure.listing(),
     }
 
@@ -75,3 +82,27 @@ def _leases(dynamodb: Client) -> Json:
             if name.startswith(LEASE):
                 found[f"{table}/{name}"] = item.get("holder", {}).get("S", "")
     return dict(sorted(found.items()))
+
+
+def _security_groups(ec2: Client) -> Json:
+    """Every group's rules, without the ids that change when one is given again, and its tags."""
+    pages = ec2.get_paginator("describe_security_groups").paginate()
+    groups = (group for page in pages for group in page["SecurityGroups"])
+    return {
+        group["GroupId"]: {
+            "ingress": sorted(_rules(group["IpPermissions"])),
+            "egress": sorted(_rules(group["IpPermissionsEgress"])),
+            "tags": {tag["Key"]: tag["Value"] for tag in sorted(group.get("Tags", ()), key=lambda tag: tag["Key"])},
+        }
+        for group in sorted(groups, key=lambda group: group["GroupId"])
+    }
+
+
+def _rules(permissions: Iterable[Json]) -> Iterator[str]:
+    """A rule for each range, group or list that may come in: protocol, ports, who, and what is said of it."""
+    for each in permissions:
+        ports = f"{each['IpProtocol']} {each.get('FromPort', '')}-{each.get('ToPort', '')}"
+        for kind in ("IpRanges", "Ipv6Ranges", "UserIdGroupPairs", "PrefixListIds"):
+            for whom in each.get(kind, ()):
+                name = whom.get("CidrIp") or whom.get("CidrIpv6") or whom.get("GroupId") or whom.get("PrefixListId")
+                yield f"{ports} {name} {whom.get('Description', '')}".rstrip()

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from failback.errors import LocalCloudError
-from localcloud.embedded.clouds import CLIENT_ID, HOME_GROUP, HOME_LOCATION, HOME_NETWORK, HOME_SUBNET, REGION
+from localcloud.embedded.clouds import (
+    CLIENT_AUDIENCE,
+    CLIENT_ID,
+    CLIENT_IDENTITY,
+    HOME_GROUP,
+    HOME_LOCATION,
+    HOME_NETWORK,
+    HOME_SUBNET,
+    REGION,
+)
 from localcloud.lambda_runner.function import RUNTIME
 
 if TYPE_CHECKING:
@@ -31,7 +40,13 @@ _WATCHED = frozenset({".py", ".json", ".txt", ".sh", ".service", ".cfg", ""})
 
 def write_deployment(path: Path, *, subscription: str, tenant: str) -> Path:
     """Write the deployment file whose one target is the embedded Azure."""
-    network = f"/subscriptions/{subscription}/resourceGroups/{HOME_GROUP}/providers/Microsoft.Network/virtualNetworks"
+    group = f"/subscriptions/{subscription}/resourceGroups/{HOME_GROUP}/providers"
+    client = {
+        "kind": "managed-identity",
+        "identity_id": f"{group}/Microsoft.ManagedIdentity/userAssignedIdentities/{CLIENT_IDENTITY.name}",
+        "principal_id": CLIENT_IDENTITY.principal_id,
+        "audience": CLIENT_AUDIENCE,
+    }
     target = {
         "name": TARGET,
         "home": "azure",
@@ -40,7 +55,8 @@ def write_deployment(path: Path, *, subscription: str, tenant: str) -> Path:
         "subscription_id": subscription,
         "resource_group": HOME_GROUP,
         "location": HOME_LOCATION,
-        "subnet_id": f"{network}/{HOME_NETWORK.name}/subnets/{HOME_SUBNET}",
+        "subnet_id": f"{group}/Microsoft.Network/virtualNetworks/{HOME_NETWORK.name}/subnets/{HOME_SUBNET}",
+        "client": client,
     }
     deployment = {
         "region": REGION,

@@ -61,6 +61,7 @@ def qemu_machine(spec: MachineSpec, forwards: tuple[Forward, ...]) -> QemuSpec:
         cpus=min(spec.cores, CORES),
         forwards=forwards,
         hardware=hardware,
+        address=spec.nics[0].private_address if spec.nics else "",
     )
 
 

@@ -13,11 +13,14 @@ from localcloud.metadata import MetadataService
 from localcloud.tokens import TokenSigner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from localcloud.azure.driver import MachineSpec
+    from localcloud.machines.spec import Forward
     from localcloud.metadata import RecordedRequest
+
+    Surroundings = Callable[[MachineSpec], Sequence[Forward]]
 
 
 class Guest:
@@ -88,11 +91,20 @@ class Guest:
 class GuestDriver(ABC):
     """Starts machines and keeps them, each start in a folder of its own; a context manager that stops them all.
 
-    `signer` signs the machines' identity tokens: their tenant's.
+    `forwards` are what every guest reaches besides its metadata service, `surroundings` what there is for a machine in
+    the moment of its start. `signer` signs the machines' identity tokens: their tenant's.
     """
 
-    def __init__(self, folder: Path, *, signer: TokenSigner | None = None) -> None:
-        self._folder, self._signer = folder, signer or TokenSigner()
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        forwards: Sequence[Forward] = (),
+        surroundings: Surroundings = lambda _spec: (),
+        signer: TokenSigner | None = None,
+    ) -> None:
+        self._folder, self.signer = folder, signer or TokenSigner()
+        self._forwards, self._surroundings = tuple(forwards), surroundings
         self._lock = threading.Lock()
         self._guests: list[Guest] = []
         self._closed = False
@@ -115,11 +127,15 @@ class GuestDriver(ABC):
             if self._closed:
                 message = f"{spec.name}: this place for machines is closed"
                 raise MachineError(message)
-            guest = Guest(spec, self._new_folder(spec.name), signer=self._signer, live=self.live)
+            guest = Guest(spec, self._new_folder(spec.name), signer=self.signer, live=self.live)
             self.check(guest)
             guest.start()
             self._guests.append(guest)
         return guest
+
+    def reach(self, spec: MachineSpec) -> tuple[Forward, ...]:
+        """What a machine that starts now reaches besides its metadata service."""
+        return (*self._forwards, *self._surroundings(spec))
 
     def close(self) -> None:
         """Stop every machine and start no more."""

@@ -14,10 +14,10 @@ from localcloud.machines.qemu import LOOK_EVERY, Machine
 from localcloud.machines.spec import check_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from localcloud.guests.guest import Guest
+    from localcloud.guests.guest import Guest, Surroundings
     from localcloud.machines.spec import Forward
     from localcloud.tokens import TokenSigner
 
@@ -26,17 +26,23 @@ MOST = 2
 
 
 class QemuDriver(GuestDriver):
-    """Starts QEMU; `forwards` are what a guest reaches besides its metadata service.
+    """Starts QEMU.
 
     At most `most` machines compute at once. A further one is on but waits for a place, as its console says: a start
     that fails for want of room would be an error that the cloud behind a run doesn't have.
     """
 
     def __init__(
-        self, folder: Path, *, forwards: tuple[Forward, ...] = (), most: int = MOST, signer: TokenSigner | None = None
+        self,
+        folder: Path,
+        *,
+        forwards: Sequence[Forward] = (),
+        surroundings: Surroundings = lambda _spec: (),
+        most: int = MOST,
+        signer: TokenSigner | None = None,
     ) -> None:
-        super().__init__(folder, signer=signer)
-        self._forwards, self._most = forwards, most
+        super().__init__(folder, forwards=forwards, surroundings=surroundings, signer=signer)
+        self._most = most
         self._places = threading.Semaphore(most)
 
     def check(self, guest: Guest) -> None:
@@ -44,14 +50,14 @@ class QemuDriver(GuestDriver):
         check_packages()
         if guest.spec.firmware == "uefi":
             find_uefi()
-        check_spec(qemu_machine(guest.spec, self._forwards))
+        check_spec(qemu_machine(guest.spec, self.reach(guest.spec)))
 
     def live(self, guest: Guest, metadata_url: str) -> None:
         """Run QEMU until the guest powers itself off or is stopped."""
         with self._place(guest) as mine:
             if not mine:
                 return
-            spec = qemu_machine(guest.spec, (metadata_forward(metadata_url), *self._forwards))
+            spec = qemu_machine(guest.spec, (metadata_forward(metadata_url), *self.reach(guest.spec)))
             with Machine(spec, folder=guest.folder) as machine:
                 while machine.is_running and not guest.stopping.wait(LOOK_EVERY):
                     pass

@@ -11,16 +11,16 @@ from localcloud.guests.scripted_agent import ScriptedAgent, SwitchedOff
 from localcloud.guests.scripted_calls import ScriptedCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from failback.model.agent import AgentSettings
     from localcloud.azure.driver import MachineSpec
-    from localcloud.guests.guest import Guest
+    from localcloud.guests.client import ClientTask
+    from localcloud.guests.guest import Guest, Surroundings
     from localcloud.machines.spec import Forward
     from localcloud.tokens import TokenSigner
 
-    Client = Callable[[AgentSettings, Mapping[str, Path]], None]
+    Client = Callable[[ClientTask], bool]
 
 Behaviour = Literal["works", "silent", "panics", "no-boot"]
 _NO_DEVICE = "Booting from Hard Disk...\nBoot failed: not a bootable disk\n\nNo bootable device."
@@ -33,7 +33,8 @@ class GuestPlan:
 
     `silent`: on, and nothing on its console. `panics`: the kernel's words, no mark. `no-boot`: as if the disk had no
     boot code. All three stay on. `fails_at` is the mark in whose place the agent says that it failed. `client` is run
-    in the client's place, with the settings and the file of each recovery device's disk.
+    in the client's place, in the machine's own thread: it gives True when the server was launched, False when it ended
+    because the machine was turned off, and raises ClientFailed. Without one the client is done as soon as it runs.
     """
 
     behaviour: Behaviour = "works"
@@ -43,21 +44,19 @@ class GuestPlan:
 
 
 class ScriptedDriver(GuestDriver):
-    """Starts scripted machines; `plan` may be a function that gives each machine its own.
-
-    `forwards` are what a guest reaches besides its metadata service, as for QEMU.
-    """
+    """Starts scripted machines; `plan` may be a function that gives each machine its own."""
 
     def __init__(
         self,
         folder: Path,
         *,
         plan: GuestPlan | Callable[[MachineSpec], GuestPlan] = GuestPlan(),
-        forwards: tuple[Forward, ...] = (),
+        forwards: Sequence[Forward] = (),
+        surroundings: Surroundings = lambda _spec: (),
         signer: TokenSigner | None = None,
     ) -> None:
-        super().__init__(folder, signer=signer)
-        self._plan, self._forwards = plan, forwards
+        super().__init__(folder, forwards=forwards, surroundings=surroundings, signer=signer)
+        self._plan = plan
 
     def check(self, guest: Guest) -> None:
         """Nothing that a machine couldn't start with: what's wrong shows on its console."""
@@ -82,4 +81,4 @@ class ScriptedDriver(GuestDriver):
         disk = follow_boot(guest.spec.os_disk.path, guest.spec.firmware)
         if plan.behaviour == "panics":
             raise BootStopped(_PANIC)
-        ScriptedAgent(guest, disk, ScriptedCalls(metadata_url, self._forwards), plan).run()
+        ScriptedAgent(guest, disk, ScriptedCalls(metadata_url, self.reach(guest.spec)), plan).run()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from failback.errors import SettingsInvalid
 from localcloud.guests.azure_machine import disk_serial
+from localcloud.guests.client import ClientFailed, ClientTask, Credentials
 from localcloud.guests.marks import MARK
 from localcloud.guests.scripted_calls import CallFailed, ScriptedCalls
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from localcloud.guests.boot_look import ClientDisk
     from localcloud.guests.guest import Guest
     from localcloud.guests.scripted import GuestPlan
+
+    # Recovery device, local device, and its disk unless the volume is excluded.
+    _Mapped = tuple[str, str, MachineDisk | None]
 
 # Seconds, as in agent.sh: waits double from the first to the longest; a failure is said again; questions' deadlines.
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
@@ -72,17 +76,37 @@ class ScriptedAgent:
             self._mark("already-completed", f"{instance} run={settings.run}")
             self._mark("poweroff", "already-completed")
             return
-        self._obtain_credentials(settings)
+        credentials = self._obtained_credentials(settings)
         mapping = self._mapped(settings)
         self._mark("mapping", _mapping_text(mapping))
         self._mark("client-start", f"{self.disk.client} for {instance} in {settings.region}")
         self._mark("client-running", "(no output yet)")
-        if self.plan.client:
-            files = {volume: disk.path for volume, _, disk in mapping if disk}
-            self.plan.client(settings, files)
+        self._run_client(settings, credentials, mapping)
         self._note_completion(settings)
         self._mark("completed", f"{instance} the client asked for its restart")
         self._mark("poweroff", "completed")
+
+    def _run_client(self, settings: AgentSettings, credentials: Credentials, mapping: list[_Mapped]) -> None:
+        if self.plan.client is None:
+            return
+        task = ClientTask(
+            settings=settings,
+            credentials=credentials,
+            files={volume: disk.path for volume, _, disk in mapping if disk},
+            devices={volume: device for volume, device, disk in mapping if disk},
+            spec=self.guest.spec,
+            stopping=self.guest.stopping,
+            say=lambda line: self._say(f"client-running {line}"),
+        )
+        try:
+            launched = self.plan.client(task)
+        except ClientFailed as failure:
+            why = f"exit=1 last line: {failure}"
+            raise _Failed(why, step="client") from failure
+        if not launched:
+            # The client ends without a launch only with its machine.
+            self.guest.stopping.wait()
+            raise SwitchedOff
 
     def _taken_settings(self) -> AgentSettings:
         waits = self._waits(SETTINGS_DEADLINE)
@@ -96,18 +120,17 @@ class ScriptedAgent:
                     why = f"the metadata service gave none in {SETTINGS_DEADLINE:g} s: {error}"
                     raise _Failed(why, step="settings") from error
 
-    def _obtain_credentials(self, settings: AgentSettings) -> None:
-        if settings.credentials == "keys":
-            self._await_keys(settings)
-        else:
-            self._await_role(settings)
+    def _obtained_credentials(self, settings: AgentSettings) -> Credentials:
+        keys = self._await_keys if settings.credentials == "keys" else self._await_role
+        credentials = keys(settings)
         self._mark("credentials", f"received {settings.credentials}")
+        return credentials
 
-    def _await_role(self, settings: AgentSettings) -> None:
+    def _await_role(self, settings: AgentSettings) -> Credentials:
         waits, told = self._waits(CREDENTIALS_DEADLINE), ""
         while True:
             try:
-                self.calls.assume_role(settings)
+                return self.calls.assume_role(settings)
             except CallFailed as error:
                 if not error.passing:
                     raise _Failed(str(error), step="credentials") from error
@@ -116,10 +139,8 @@ class ScriptedAgent:
                 told = str(error)
                 if not next(waits):
                     raise _Failed(told, step="credentials") from error
-            else:
-                return
 
-    def _await_keys(self, settings: AgentSettings) -> None:
+    def _await_keys(self, settings: AgentSettings) -> Credentials:
         waits, current = self._waits(KEYS_DEADLINE), settings
         if current.access_key is None:
             self._mark("credentials-wanted", f"{settings.run} {settings.server}")
@@ -128,6 +149,7 @@ class ScriptedAgent:
                 why = f"no keys came in {KEYS_DEADLINE:g} s after credentials-wanted"
                 raise _Failed(why, step="credentials")
             current = self._refreshed(current)
+        return _given(current)
 
     def _refreshed(self, settings: AgentSettings) -> AgentSettings:
         """Newer settings if they're whole and of the same run, server and recovery instance."""
@@ -138,11 +160,11 @@ class ScriptedAgent:
         names = ("run", "server", "recovery_instance")
         return new if all(getattr(new, name) == getattr(settings, name) for name in names) else settings
 
-    def _mapped(self, settings: AgentSettings) -> list[tuple[str, str, MachineDisk | None]]:
+    def _mapped(self, settings: AgentSettings) -> list[_Mapped]:
         """Recovery device, local device and disk of each mapping; disks are there from the start, so no waiting."""
         data = self.guest.spec.data_disks
         names = {each.resource_id: f"/dev/sd{chr(ord('b') + index)}" for index, each in enumerate(data)}
-        result: list[tuple[str, str, MachineDisk | None]] = []
+        result: list[_Mapped] = []
         for each in settings.mapping:
             fitting = [disk for disk in data if self._fits(disk, each)]
             if each.exclude:
@@ -213,7 +235,13 @@ def _completed_line(settings: AgentSettings) -> str:
     return f"DRS-FAILBACK-STATE 1 completed {settings.recovery_instance} {settings.run}"
 
 
-def _mapping_text(mapping: list[tuple[str, str, MachineDisk | None]]) -> str:
+def _given(settings: AgentSettings) -> Credentials:
+    """The keys that stand in the settings themselves."""
+    secrets = (settings.access_key, settings.secret_key, settings.session_token)
+    return Credentials(*(secret.get_secret_value() if secret else "" for secret in secrets))
+
+
+def _mapping_text(mapping: list[_Mapped]) -> str:
     """As the client takes it: a list where a name has a colon, else pairs."""
     if not any(":" in volume for volume, _, _ in mapping):
         return ",".join(f"{volume}={device}" for volume, device, _ in mapping)

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from failback.errors import SettingsInvalid
 from failback.model.agent import AgentSettings
+from localcloud.guests.client import Credentials
 
 if TYPE_CHECKING:
     from localcloud.machines.spec import Forward
@@ -52,8 +53,8 @@ class ScriptedCalls:
             raise SettingsInvalid(message) from error
         return AgentSettings.from_text(text)
 
-    def assume_role(self, settings: AgentSettings) -> None:
-        """Get keys for the settings' role by this machine's own identity, and forget them; raises CallFailed."""
+    def assume_role(self, settings: AgentSettings) -> Credentials:
+        """Keys for the settings' role by this machine's own identity; raises CallFailed."""
         region = settings.region or ""
         endpoint = urlsplit(settings.sts_endpoint or f"https://sts.{region}.amazonaws.com/")
         form = {
@@ -72,6 +73,7 @@ class ScriptedCalls:
             said = b" ".join(found.groups()).decode() if found else ""
             message = f"STS: HTTP {status} {said}"
             raise CallFailed(message, passing=status >= 429 or "Access" in said or "Token" in said)
+        return Credentials(*(_element(body, name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")))
 
     def _token(self, audience: str) -> str:
         status, body = self._metadata(_TOKEN + quote(audience, safe=""))
@@ -108,6 +110,14 @@ class _NamedConnection(http.client.HTTPSConnection):
         """Shake hands with the name that the guest would."""
         http.client.HTTPConnection.connect(self)
         self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+
+
+def _element(document: bytes, name: str) -> str:
+    found = re.search(rf"<{name}>([^<]+)</{name}>", document.decode("utf-8", "replace"))
+    if found is None:
+        message = f"STS: an answer without {name}"
+        raise CallFailed(message)
+    return found[1]
 
 
 def _asked(

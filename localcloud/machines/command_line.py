@@ -65,11 +65,12 @@ def _disks(spec: MachineSpec) -> Iterator[str]:
         for controller in sorted({disk.controller for disk in spec.disks}):
             yield from ("-device", f"virtio-scsi-pci,id=scsi{controller}")
     for number, disk in enumerate(spec.disks):
-        # cache=unsafe: what the guest wrote is in the host's page cache, which outlives the machine.
+        # cache=unsafe: what the guest wrote is in the host's page cache, which outlives the machine. discard=unmap:
+        # what the guest gives back or fills with zeros becomes a hole of the file.
         snapshot = ",snapshot=on" if disk.snapshot else ""
         yield from (
             "-drive",
-            f"if=none,id=disk{number},format={disk.format},cache=unsafe{snapshot},file={escape(disk.path)}",
+            f"if=none,id=disk{number},format={disk.format},cache=unsafe,discard=unmap{snapshot},file={escape(disk.path)}",
         )
         yield from (
             "-device",
@@ -98,7 +99,7 @@ def _cdrom(spec: MachineSpec) -> Iterator[str]:
 
 
 def _network(spec: MachineSpec) -> Iterator[str]:
-    forwards = "".join(f",{_forward(forward)}" for forward in spec.forwards)
+    forwards = "".join(f",{_forward(forward, spec.address)}" for forward in spec.forwards)
     yield from (
         "-netdev",
         f"user,id=net,net={GUEST_NET},host={GUEST_GATEWAY},dns={GUEST_DNS},dhcpstart={GUEST_FIRST_LEASE},restrict=on{forwards}",
@@ -108,6 +109,7 @@ def _network(spec: MachineSpec) -> Iterator[str]:
     yield from ("-device", f"virtio-net-pci,netdev=net,romfile={mac}")
 
 
-def _forward(forward: Forward) -> str:
-    words = (sys.executable, "-S", "-E", str(FORWARDER), str(forward.to_port))
+def _forward(forward: Forward, own_address: str) -> str:
+    announced = (own_address, forward.address, str(forward.port)) if forward.announced else ()
+    words = (sys.executable, "-S", "-E", str(FORWARDER), str(forward.to_port), *announced)
     return f"guestfwd=tcp:{forward.address}:{forward.port}-cmd:{escape(shlex.join(words))}"

@@ -50,11 +50,16 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Connections of the guest to `address`:`port` end at 127.0.0.1:`to_port`."""
+    """Connections of the guest to `address`:`port` end at 127.0.0.1:`to_port`.
+
+    With `announced` each begins with a line that says whose it is and where it was meant to go, as a proxy of version 1
+    of HAProxy's PROXY protocol sends it: what listens there for many addresses tells them apart by that.
+    """
 
     address: str
     port: int
     to_port: int
+    announced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ class Hardware:
 class MachineSpec:
     """A machine to start: it reaches nothing but the forwards. With a `cdrom` it boots that first.
 
-    One processor: a second one makes an emulated boot no cheaper, and they wait for each other on a busy host.
+    `address` is the machine's own, as announced forwards name it. One processor: a second one makes an emulated boot no
+    cheaper, and they wait for each other on a busy host.
     """
 
     disks: tuple[Disk, ...]
@@ -82,6 +88,7 @@ class MachineSpec:
     forwards: tuple[Forward, ...] = ()
     cdrom: Path | None = None
     hardware: Hardware = Hardware()
+    address: str = ""
 
 
 def check_spec(spec: MachineSpec) -> None:
@@ -115,7 +122,15 @@ def _disk_faults(spec: MachineSpec) -> list[str]:
 
 def _forward_faults(spec: MachineSpec) -> list[str]:
     reserved = (GUEST_GATEWAY, GUEST_DNS)
-    return [
+    places = [(forward.address, forward.port) for forward in spec.forwards]
+    faults = [
+        f"{address}:{port} leads to two places"
+        for address, port in sorted(set(places))
+        if places.count((address, port)) > 1
+    ]
+    if not spec.address and any(forward.announced for forward in spec.forwards):
+        faults.append("it has no address of its own that a forward could announce")
+    return faults + [
         f"{forward.address} isn't a free address of {GUEST_NET}"
         for forward in spec.forwards
         if IPv4Address(forward.address) not in GUEST_NET or IPv4Address(forward.address) in reserved

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from failback.errors import LocalCloudError
+from localcloud.moto_seams.oidc_providers import OIDC_PROVIDER
 from localcloud.moto_seams.pins import find
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def unknown_types(template: Mapping[str, Any]) -> Mapping[str, list[str]]:
     """
     from moto.cloudformation.parsing import NULL_MODELS, get_model_map
 
-    known = {*get_model_map(), *NULL_MODELS, *NOT_EMULATED}
+    known = {*get_model_map(), *NULL_MODELS, *NOT_EMULATED, OIDC_PROVIDER}
     unknown: dict[str, list[str]] = {}
     for name, resource in sorted(template.get("Resources", {}).items()):
         kind = str(resource.get("Type", ""))

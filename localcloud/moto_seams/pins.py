@@ -25,6 +25,10 @@ Inside: TypeAlias = Any
 
 _ASL = "moto.stepfunctions.parser.asl.component"
 _DISTRIBUTED = f"{_ASL}.state.exec.state_map.iteration.distributed_iteration_component:DistributedIterationComponent"
+_ITEM_WORKER = (
+    f"{_ASL}.state.exec.state_map.iteration.itemprocessor.distributed_item_processor_worker"
+    ":DistributedItemProcessorWorker"
+)
 _CALLBACK = "moto.stepfunctions.parser.asl.eval.callback.callback:CallbackPoolManager"
 _HTTP = "moto.stepfunctions.responses:StepFunctionResponse"
 _BACKEND = "moto.stepfunctions.parser.models:StepFunctionsParserBackend"
@@ -68,6 +72,12 @@ PINS = {
     f"{_MACHINE}.get_cfn_attribute": Pin("de60b705bd0aa1f7", "doesn't know Arn"),
     f"{_DISTRIBUTED}._map_run": Pin(
         "e45cb604929ff346", "runs all children and counts the failed ones in map_run_record.item_counter"
+    ),
+    f"{_DISTRIBUTED}._eval_body": Pin(
+        "5f5e01607eb064fb", "puts one new event manager in the place of the execution's own while the children run"
+    ),
+    f"{_ITEM_WORKER}._eval_job": Pin(
+        "c97e0ed4aba18b55", "runs a child in a frame of its own, by the event manager that the frame holds"
     ),
     "moto.stepfunctions.parser.backend.execution:BaseExecutionWorkerCommunication.terminated": Pin(
         "360372a6a57bf99b", "is called once when an execution has ended, and sets its status"
@@ -135,8 +145,11 @@ class Swaps:
         self._undo.callback(setattr, owner, name, before)
 
     def item(self, owner: Inside, name: str, replacement: object) -> None:
-        """Replace a dictionary's value."""
-        self._undo.callback(owner.__setitem__, name, owner[name])
+        """Replace a dictionary's value, or add one."""
+        if name in owner:
+            self._undo.callback(owner.__setitem__, name, owner[name])
+        else:
+            self._undo.callback(owner.pop, name)
         owner[name] = replacement
 
     def __enter__(self) -> Swaps:

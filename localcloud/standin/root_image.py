@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 # Fixed, so that the same inputs give the same bytes.
 ROOT_UUID = "5d1c2f0e-3f0a-4c53-9a52-d75fa11bac00"
 EC2_USER = 1000
+# What the client program reads from its own folder.
+CLIENT_PARTS = ("failback_mapping.sh", "failback_calls.sh", "failback_copy.sh")
 
 # What no running system reads: package management, dracut and Perl (their commands aren't kept either).
 LEFT_OUT = (
@@ -77,6 +79,8 @@ def overlay() -> tuple[OverlayFile | OverlayLink, ...]:
     units = "etc/systemd/system"
     return (
         OverlayFile("usr/bin/start.sh", _read("start.sh"), 0o755),
+        OverlayFile("usr/lib/standin/failback_entry", _read("failback_entry.sh"), 0o755),
+        *(OverlayFile(f"usr/lib/standin/{name}", _read(name)) for name in CLIENT_PARTS),
         OverlayFile("home/ec2-user/.bash_profile", _read("bash_profile.sh"), owner=EC2_USER),
         OverlayFile(f"{units}/getty@tty1.service.d/autologin.conf", _read("autologin.conf")),
         OverlayFile("etc/systemd/network/80-dhcp.network", _read("network.conf")),

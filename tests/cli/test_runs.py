@@ -62,7 +62,7 @@ def test_prepare_starts_the_run_and_watches_it_to_its_end(cloud: Cloud) -> None:
     assert done.output.endswith("Run whole is done after 1:40.\n")
     told = cloud.deployment.execution("whole")
     assert told is not None
-    request = {"goal": "prepare", "target": "azure-home", "client_image": {"iso_version": "latest"}}
+    request = {"goal": "prepare", "target": "azure-home"}
     assert json.loads(told.request) == request
 
 

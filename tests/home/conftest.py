@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import pytest
 
 from failback.clouds.azure.images import AzureImages, Slice
-from tests.clouds.azure.embedded import EmbeddedHome, embedded_home
-from tests.home.memory import MemoryBelongings, MemoryHomeImages, MemoryHomeMachines
+from failback.errors import FailbackError
+from failback.home_ports import DataDisk, MachineToBuild
+from failback.model.run import HomeImage
+from tests.clouds.azure.embedded import GIB, IDENTITY, SUBSCRIPTION, EmbeddedHome, embedded_home, occupy
+from tests.home.memory import MemoryBelongings, MemoryHomeImages, MemoryHomeMachines, MemoryMachine
+from tests.home.memory_machines import MemoryDisk, MemoryInterface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from failback.home_ports import HomeImages, HomeMachines
     from failback.ports import Belongings
 
 SLICE = 3 << 20
+Kind = Literal["machine", "disk", "interface"]
 
 
 class HomeInTest(Protocol):
@@ -43,6 +49,36 @@ class HomeInTest(Protocol):
         """Let a guest turn itself off."""
 
 
+class SeenInside(HomeInTest, Protocol):
+    """The same, where a test also looks at what a guest finds, and puts things there that aren't ours."""
+
+    @property
+    def identity(self) -> str:
+        """The id of a managed identity that machines can be given."""
+
+    @property
+    def unknown(self) -> HomeImage:
+        """An image that isn't there."""
+
+    def settings(self, name: str) -> str:
+        """What the guest reads as its settings now."""
+
+    def disks(self, name: str) -> dict[int, int]:
+        """The GiB of the guest's data disks, by LUN."""
+
+    def address(self, name: str) -> str:
+        """The guest's address."""
+
+    def identities(self, name: str) -> list[str]:
+        """The managed identities that the guest can have tokens of."""
+
+    def occupy(self, kind: Kind, name: str, tags: Mapping[str, str]) -> None:
+        """Have a thing of that name there, the machine's own or a data disk, with these tags."""
+
+    def our_error(self, error: Exception) -> FailbackError:
+        """An error as the doorway would have it."""
+
+
 @dataclass
 class InMemory:
     """The home in memory."""
@@ -59,6 +95,39 @@ class InMemory:
 
     def power_off(self, name: str) -> None:
         self.machines.machines[name].state = "stopped"
+
+    @property
+    def identity(self) -> str:
+        return "identity-1"
+
+    @property
+    def unknown(self) -> HomeImage:
+        return HomeImage(id="memory/none", name="none", key="0" * 20)
+
+    def settings(self, name: str) -> str:
+        return self.machines.machines[name].machine.user_data
+
+    def disks(self, name: str) -> dict[int, int]:
+        return {each.lun: each.size_gib for each in self.machines.machines[name].machine.disks}
+
+    def address(self, name: str) -> str:
+        return self.machines.interfaces[name].address
+
+    def identities(self, name: str) -> list[str]:
+        identity = self.machines.machines[name].machine.identity
+        return [identity] if identity else []
+
+    def occupy(self, kind: Kind, name: str, tags: Mapping[str, str]) -> None:
+        if kind == "disk":
+            self.machines.disks[name] = MemoryDisk(DataDisk(name, 1, 0), dict(tags), "somebody's")
+        elif kind == "interface":
+            self.machines.interfaces[name] = MemoryInterface("10.30.0.99", dict(tags))
+        else:
+            machine = MachineToBuild(name, self.unknown, "bios", "", dict(tags))
+            self.machines.machines[name] = MemoryMachine(machine, "running")
+
+    def our_error(self, error: Exception) -> FailbackError:
+        return error_of_ours(error)
 
 
 @dataclass
@@ -89,12 +158,51 @@ class InAzure:
     def power_off(self, name: str) -> None:
         self.embedded.machine(name).is_running = False
 
+    @property
+    def identity(self) -> str:
+        return IDENTITY.resource_id(SUBSCRIPTION)
+
+    @property
+    def unknown(self) -> HomeImage:
+        return HomeImage(id=f"{self._disks_path}/none", name="none", key="0" * 20)
+
+    @property
+    def _disks_path(self) -> str:
+        return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/home/providers/Microsoft.Compute/disks"
+
+    def settings(self, name: str) -> str:
+        return base64.b64decode(self.embedded.machine(name).spec.user_data or "").decode()
+
+    def disks(self, name: str) -> dict[int, int]:
+        return {each.lun or 0: each.size // GIB for each in self.embedded.machine(name).spec.data_disks}
+
+    def address(self, name: str) -> str:
+        (nic,) = self.embedded.machine(name).spec.nics
+        return nic.private_address
+
+    def identities(self, name: str) -> list[str]:
+        return [str(each.resource_id) for each in self.embedded.machine(name).spec.identities]
+
+    def occupy(self, kind: Kind, name: str, tags: Mapping[str, str]) -> None:
+        occupy(self.embedded, kind, name, tags)
+
+    def our_error(self, error: Exception) -> FailbackError:
+        home = self.embedded.home
+        return home.translate(error) if isinstance(error, home.foreign) else error_of_ours(error)
+
+
+def error_of_ours(error: Exception) -> FailbackError:
+    """The error, which has to be one of our vocabulary."""
+    assert isinstance(error, FailbackError)
+    return error
+
 
 @pytest.fixture(params=["memory", "azure"])
-def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HomeInTest]:
+def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SeenInside]:
     """A fresh home."""
     if request.param == "memory":
-        images, machines = MemoryHomeImages(SLICE), MemoryHomeMachines()
+        images = MemoryHomeImages(SLICE)
+        machines = MemoryHomeMachines(images=images, identities=frozenset({"identity-1"}))
         yield InMemory(images, machines, MemoryBelongings(images, machines))
         return
     with embedded_home(tmp_path / "azure", monkeypatch) as embedded:

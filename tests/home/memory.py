@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Literal
 from failback.errors import ImportFailed
 from failback.home_ports import ImageImport
 from failback.model.run import Belonging, HomeImage
-from failback.naming import RUN_TAG, image_name
+from failback.naming import RUN_TAG, SERVER_TAG, image_name
+from tests.home.memory_machines import MemoryHomeMachines, MemoryMachine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import JsonValue
 
-    from failback.home_ports import ImageContent, MachineState, MachineToTry
+    from failback.home_ports import ImageContent
 
+__all__ = [
+    "MemoryBelongings",
+    "MemoryContent",
+    "MemoryHomeImages",
+    "MemoryHomeMachines",
+    "MemoryImage",
+    "MemoryMachine",
+]
 PIECE = 4 << 20
 
 
@@ -109,66 +118,50 @@ class MemoryHomeImages:
 
 
 @dataclass
-class MemoryMachine:
-    """A machine: what it's made from, how it stands and what it has said."""
-
-    machine: MachineToTry
-    state: MachineState = "building"
-    text: str = ""
-
-
-@dataclass
-class MemoryHomeMachines:
-    """A HomeMachines: a machine is made by one call, runs by the next, and takes two to go."""
-
-    machines: dict[str, MemoryMachine] = field(default_factory=dict)
-    going: set[str] = field(default_factory=set)
-
-    def build(self, machine: MachineToTry) -> MachineState:
-        if machine.name not in self.machines:
-            self.machines[machine.name] = MemoryMachine(machine)
-            return "building"
-        held = self.machines[machine.name]
-        held.state = "running" if held.state == "building" else held.state
-        return held.state
-
-    def state(self, name: str) -> MachineState:
-        return self.machines[name].state if name in self.machines else "absent"
-
-    def console(self, name: str) -> str:
-        return self.machines[name].text if name in self.machines else ""
-
-    def remove(self, name: str) -> bool:
-        if name in self.going or name not in self.machines:
-            self.machines.pop(name, None)
-            self.going.discard(name)
-            return True
-        self.going.add(name)
-        return False
-
-
-@dataclass
 class MemoryBelongings:
-    """A Belongings of such a home."""
+    """A Belongings of such a home: nothing goes before what uses it."""
 
     images: MemoryHomeImages
     machines: MemoryHomeMachines
 
-    def made_by(self, run: str) -> Sequence[Belonging]:
-        machines = [each.machine.name for each in self.machines.machines.values() if each.machine.tags[RUN_TAG] == run]
-        images = [each.image.name for each in self.images.images.values() if each.tags[RUN_TAG] == run]
+    def made_by(self, run: str, *, server: str = "") -> Sequence[Belonging]:
+        held = self.machines
+        kinds: dict[str, dict[str, Mapping[str, str]]] = {
+            "machine": {name: each.machine.tags for name, each in held.machines.items()},
+            "interface": {name: each.tags for name, each in held.interfaces.items()},
+            "disk": {name: each.tags for name, each in held.disks.items()},
+            "image": {each.image.name: each.tags for each in self.images.images.values()},
+        }
         return [
-            *(Belonging(cloud="memory", kind="machine", id=name, name=name) for name in machines),
-            *(Belonging(cloud="memory", kind="image", id=name, name=name) for name in images),
+            Belonging(cloud="memory", kind=kind, id=f"{kind}/{name}", name=name)
+            for kind, things in kinds.items()
+            for name, tags in things.items()
+            if tags.get(RUN_TAG) == run and server in {"", tags.get(SERVER_TAG)}
         ]
 
     def remove(self, belonging: Belonging) -> bool:
+        name, held = belonging.name, self.machines
         if belonging.kind == "machine":
-            return self.machines.remove(belonging.name)
-        held = self.images.images
-        for key in [key for key, each in held.items() if each.image.name == belonging.name]:
-            del held[key]
+            if name in held.machines and name not in held.going:
+                held.going.add(name)
+                return False
+            held.going.discard(name)
+            held.machines.pop(name, None)
+        elif belonging.kind == "interface":
+            if name in held.machines:
+                return False
+            held.interfaces.pop(name, None)
+        elif belonging.kind == "disk":
+            if name in held.disks and held.disks[name].machine in held.machines:
+                return False
+            held.disks.pop(name, None)
+        else:
+            self._forget_image(name)
         return True
 
     def command(self, belonging: Belonging) -> str:
         return f"forget {belonging.id}"
+
+    def _forget_image(self, name: str) -> None:
+        for key in [key for key, each in self.images.images.items() if each.image.name == name]:
+            del self.images.images[key]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from failback.errors import ImportFailed
-from failback.home_ports import MachineToTry as Machine
+from failback.home_ports import MachineToBuild as Machine
 from failback.naming import image_name, run_tags
 from tests.clouds.azure.embedded import client_image, small_image
 from tests.home.memory import MemoryContent

@@ -62,6 +62,27 @@ def test_a_forward_is_a_process_of_ours_per_connection(tmp_path: Path, disk: Cal
     assert second.endswith(" 8443")
 
 
+def test_an_announced_forward_says_whose_it_is(tmp_path: Path, disk: Callable[..., Disk]) -> None:
+    forwards = tuple(Forward(f"169.254.64.{number}", 1500, 9000, announced=True) for number in range(1, 41))
+    spec = MachineSpec((disk(),), forwards=forwards, address="10.20.0.4")
+    (network,) = devices(compose_command(spec, tmp_path), "-netdev")
+    _, first, *_ = network.split(",guestfwd=")
+    address, _, words = first.partition("-cmd:")
+    assert address == "tcp:169.254.64.1:1500"
+    assert shlex.split(words)[4:] == ["9000", "10.20.0.4", "169.254.64.1", "1500"]
+    assert network.count("-cmd:") == 40
+
+
+def test_two_forwards_of_one_address_and_an_announced_one_without_a_source(
+    tmp_path: Path, disk: Callable[..., Disk]
+) -> None:
+    with pytest.raises(MachineError, match=r"169\.254\.169\.254:80 leads to two places"):
+        compose_command(MachineSpec((disk(),), forwards=(METADATA, METADATA)), tmp_path)
+    announced = Forward("169.254.64.1", 1500, 9000, announced=True)
+    with pytest.raises(MachineError, match="no address of its own"):
+        compose_command(MachineSpec((disk(),), forwards=(announced,)), tmp_path)
+
+
 def test_virtio_scsi_disks_by_lun_and_controller(tmp_path: Path, disk: Callable[..., Disk]) -> None:
     data = disk(3, serial="data-3", controller=1, product="PersistentDisk")
     command = compose_command(MachineSpec((disk(), data)), tmp_path)

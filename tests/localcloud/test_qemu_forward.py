@@ -45,9 +45,9 @@ def serve() -> Iterator[Callable[[Serve], int]]:
             assert not thread.is_alive()
 
 
-def forward(port: int, data: bytes) -> subprocess.CompletedProcess[bytes]:
+def forward(port: int, data: bytes, *announced: str) -> subprocess.CompletedProcess[bytes]:
     """As QEMU starts it; the guest sends `data` and then closes its side."""
-    words = [sys.executable, "-S", "-E", str(FORWARDER), str(port)]
+    words = [sys.executable, "-S", "-E", str(FORWARDER), str(port), *announced]
     return subprocess.run(words, input=data, capture_output=True, timeout=WAIT, check=False)
 
 
@@ -65,6 +65,18 @@ def test_an_answer_comes_back_after_the_guest_has_finished_sending(serve: Callab
     done = forward(serve(answer), b"GET / HTTP/1.0\r\n\r\n")
     assert done.stdout == b"got GET / HTTP/1.0\r\n\r\n"
     assert done.returncode == 0
+
+
+def test_an_announced_connection_begins_with_whose_it_is(serve: Callable[[Serve], int]) -> None:
+    sources: list[int] = []
+
+    def answer(connection: socket.socket) -> None:
+        sources.append(connection.getpeername()[1])
+        connection.sendall(read_all(connection))
+
+    done = forward(serve(answer), b"GET / HTTP/1.1\r\n\r\n", "10.20.0.4", "169.254.64.7", "1500")
+    line = f"PROXY TCP4 10.20.0.4 169.254.64.7 {sources[0]} 1500\r\n".encode()
+    assert done.stdout == line + b"GET / HTTP/1.1\r\n\r\n"
 
 
 def test_megabytes_go_both_ways_at_once(serve: Callable[[Serve], int]) -> None:

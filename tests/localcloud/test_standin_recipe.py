@@ -18,7 +18,7 @@ from localcloud.standin.build import build_standin
 from localcloud.standin.filler import PAGE, write_filler
 from localcloud.standin.programs import run_program
 from localcloud.standin.recipe import MIB, SIZES, recipe_key
-from localcloud.standin.root_image import overlay, write_overlay
+from localcloud.standin.root_image import CLIENT_PARTS, overlay, write_overlay
 from localcloud.standin.root_tar import mmdebstrap_command, root_tar_key
 from localcloud.standin.tools import list_tools, read_tools
 
@@ -47,6 +47,9 @@ def test_our_files_belong_to_root_and_the_user_whoever_builds(tmp_path: Path) ->
     start, profile = members["./usr/bin/start.sh"], members["./home/ec2-user/.bash_profile"]
     assert (start.uid, start.mode) == (0, 0o755)
     assert (profile.uid, profile.gid) == (1000, 1000)
+    program = members["./usr/lib/standin/failback_entry"]
+    assert (program.uid, program.mode) == (0, 0o755)
+    assert {f"./usr/lib/standin/{name}" for name in CLIENT_PARTS} <= set(members)
     assert members["./etc/sudoers.d/ec2-user"].mode == 0o440
 
 

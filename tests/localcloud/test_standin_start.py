@@ -2,63 +2,38 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.localcloud.standin_client import ENOUGH, SECRET, TOKEN, StandinPlace
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Start = Callable[..., subprocess.CompletedProcess[str]]
-
-SCRIPT = Path(__file__).resolve().parents[2] / "localcloud" / "standin" / "start.sh"
-SECRET, TOKEN = "very/secret+key", "very-long-token"
-ENOUGH = {
-    "AWS_REGION": "eu-central-1",
-    "S3_ENDPOINT": "",
-    "AWS_DRS_ENDPOINT": "",
-    "AWS_ACCESS_KEY": "ASIAEXAMPLE",
-    "AWS_SECRET_KEY": SECRET,
-    "AWS_SESSION_TOKEN": TOKEN,
-    "RECOVERY_INSTANCE_ID": "i-0123456789abcdef0",
-    "DEVICE_MAPPING": "/dev/nvme0n1=EXCLUDE",
-    "NO_PROMPT": "1",
-}
 
 
 @pytest.fixture(params=["dash", "bash"])
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
-    """Run the script; its client program is made to end at once instead of waiting for ever."""
+    """Run the script; its client program is told that the server was launched, so it ends at once."""
     shell = shutil.which(request.param)
     if shell is None:
         pytest.skip(f"{request.param} isn't installed")
-    newer = tmp_path / "newer-iso"
-    text = SCRIPT.read_text().replace("/etc/standin/newer-iso", str(newer))
-    text = text.replace("/proc/cmdline", str(tmp_path / "cmdline"))
-    (tmp_path / "cmdline").write_text("root=live:CDLABEL=X standin.launched quiet\n")
-    text = text.replace("as_root shutdown -r now", "say RESTART").replace("/proc/meminfo", str(tmp_path / "meminfo"))
-    copy = tmp_path / "start.sh"
-    copy.write_text(text)
+    place = StandinPlace(shell, tmp_path).install()
 
     def run(
         stdin: str = "", *, newer_iso: bool = False, memory: int = 4_000_000, **environment: str | None
     ) -> subprocess.CompletedProcess[str]:
+        newer = tmp_path / "newer-iso"
         newer.touch() if newer_iso else newer.unlink(missing_ok=True)
-        (tmp_path / "meminfo").write_text(f"MemTotal:  {memory} kB\nMemFree: 1 kB\n")
-        variables = {name: value for name, value in (ENOUGH | environment).items() if value is not None}
-        return subprocess.run(
-            [shell, str(copy)],
-            input=stdin,
-            env={"PATH": os.environ["PATH"], **variables},
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
+        place.have_memory(memory)
+        process = place.start(**environment)
+        out, errors = process.communicate(stdin, timeout=20)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
     return run
 
@@ -117,7 +92,10 @@ def test_a_prompt_reads_one_line_and_input_that_ends_is_no_answer(
         ({"DEVICE_MAPPING": "/dev/xvda=EXCLUDE, /dev/xvdb=EXCLUDE"}, "holds no blanks"),
         ({"DEVICE_MAPPING": "/dev/xvda"}, "isn't RECOVERY_DEVICE=LOCAL_DEVICE"),
         ({"DEVICE_MAPPING": "/dev/xvda="}, "isn't RECOVERY_DEVICE=LOCAL_DEVICE"),
-        ({"DEVICE_MAPPING": "/dev/xvda=/dev/disk/by-path/pci-0000:00:04.0"}, "more than one way"),
+        ({"DEVICE_MAPPING": "/dev/xvda=/dev/disk/by-path/pci-0:4.0"}, "/dev/disk/by-path/pci-0:4.0 is no block device"),
+        ({"DEVICE_MAPPING": "c:0=/dev/sdb"}, "0=/dev/sdb is no block device"),
+        ({"DEVICE_MAPPING": '[{"recoveryInstanceDeviceName":"/dev/xvda"}]'}, "the last volume or its device"),
+        ({"DEVICE_MAPPING": "[]"}, "it names no volume"),
         ({"DEVICE_MAPPING": "/dev/xvda:/dev/null"}, "no block device"),
         ({"DEVICE_MAPPING": "/dev/xvda=EXCLUDE,/dev/xvdb=/dev/no-such-disk"}, "no block device"),
     ],
@@ -133,6 +111,21 @@ def test_both_separators_split_a_mapping(start: Start) -> None:
     done = start(DEVICE_MAPPING="/dev/xvda:EXCLUDE,/dev/xvdb=EXCLUDE")
     assert done.returncode == 0
     assert "mapping: /dev/xvda -> EXCLUDE\nmapping: /dev/xvdb -> EXCLUDE\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        '[{"recoveryInstanceDeviceName":"c:0","failbackClientDeviceName":"EXCLUDE"},'
+        '{"failbackClientDeviceName":"EXCLUDE","recoveryInstanceDeviceName":"c:1"}]',
+        '{"c:0":"EXCLUDE","c:1":"EXCLUDE"}',
+    ],
+    ids=["list", "object"],
+)
+def test_a_mapping_in_json_may_name_volumes_with_colons(start: Start, mapping: str) -> None:
+    done = start(DEVICE_MAPPING=mapping)
+    assert done.returncode == 0, done.stdout
+    assert "mapping: c:0 -> EXCLUDE\nmapping: c:1 -> EXCLUDE\n" in done.stdout
 
 
 def test_shell_words_in_an_answer_stay_text(start: Start, tmp_path: Path) -> None:

@@ -17,18 +17,19 @@ class MemoryBelongings:
     """
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], tuple[str, Belonging]] = {}
+        self._made: dict[tuple[str, str], tuple[str, str, Belonging]] = {}
         self._slow: set[tuple[str, str]] = set()
         self.refuse: dict[str, Exception] = {}
 
-    def add(self, run: str, belonging: Belonging, *, slow: bool = False) -> None:
+    def add(self, run: str, belonging: Belonging, *, slow: bool = False, server: str = "") -> None:
         key = (belonging.kind, belonging.id)
-        self._made[key] = (run, belonging)
+        self._made[key] = (run, server, belonging)
         if slow:
             self._slow.add(key)
 
-    def made_by(self, run: str) -> Sequence[Belonging]:
-        return [belonging for owner, belonging in self._made.values() if owner == run]
+    def made_by(self, run: str, *, server: str = "") -> Sequence[Belonging]:
+        made = self._made.values()
+        return [belonging for owner, of, belonging in made if owner == run and server in ("", of)]
 
     def remove(self, belonging: Belonging) -> bool:
         if belonging.id in self.refuse:

@@ -14,6 +14,8 @@ from failback.ports import StoredObject
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from failback.pieces import Pieces
+
 SMALLEST_PART = 5 * 1024 * 1024
 MOST_PARTS = 10_000
 _ZEROS: dict[int, bytes] = {}
@@ -103,13 +105,13 @@ class MemoryUploads:
         self.open[upload] = _Upload(key, dict(tags))
         return upload
 
-    def put(self, key: str, upload: str, number: int, data: bytes | bytearray) -> None:
+    def put(self, key: str, upload: str, number: int, data: bytes | Pieces) -> None:
         assert 1 <= number <= MOST_PARTS
         with self._lock:
             self.puts.append(number)
             if len(self.puts) == self.fail_at:
                 raise ConnectionError
-        self._found(key, upload).parts[number] = _sparse(bytes(data))
+        self._found(key, upload).parts[number] = _sparse(data if isinstance(data, bytes) else data.read())
 
     def finish(self, key: str, upload: str) -> StoredObject:
         try:

@@ -6,10 +6,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from failback.errors import RunUnknown
-from failback.model.record import RunHistory
+from failback.model.record import RunHistory, ServerHistory
+from tests.memory.server_book import MemoryServerBook
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from failback.model.record import RunRecord, StageEntry
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
 
 
 class MemoryRunLog:
-    """A RunLog."""
+    """A RunLog; its `servers` are the book that it reads a run's servers from.
 
-    def __init__(self) -> None:
+    `entries` holds those of runs' own stages, `server_entries` those of one server of a run.
+    """
+
+    def __init__(self, servers: MemoryServerBook | None = None) -> None:
+        self.servers = servers or MemoryServerBook()
         self.records: dict[str, RunRecord] = {}
         self.entries: dict[str, dict[str, StageEntry]] = {}
+        self.server_entries: dict[tuple[str, str], dict[str, StageEntry]] = {}
         self.leases: dict[str, tuple[str, datetime]] = {}
         self._lock = threading.Lock()
 
@@ -34,9 +40,10 @@ class MemoryRunLog:
         update = {"status": outcome.outcome, "ended": ended, "outcome": outcome}
         self.records[run] = self.records[run].model_copy(update=update)
 
-    def note(self, run: str, entry: StageEntry) -> None:
+    def note(self, run: str, entry: StageEntry, *, server: str = "") -> None:
         with self._lock:
-            stages = self.entries.setdefault(run, {})
+            own = self.server_entries.setdefault((run, server), {}) if server else None
+            stages = self.entries.setdefault(run, {}) if own is None else own
             before = stages.get(entry.stage)
             if before is not None:
                 entry = entry.model_copy(update={"began": before.began, "calls": before.calls + entry.calls})
@@ -45,8 +52,12 @@ class MemoryRunLog:
     def read(self, run: str) -> RunHistory | None:
         if run not in self.records:
             return None
-        stages = sorted(self.entries.get(run, {}).values(), key=lambda entry: entry.began)
-        return RunHistory(record=self.records[run], stages=tuple(stages))
+        servers = [
+            ServerHistory(record=record, stages=_in_order(self.server_entries.get((run, record.id), {})))
+            for record in self.servers.of(run)
+        ]
+        stages = _in_order(self.entries.get(run, {}))
+        return RunHistory(record=self.records[run], stages=stages, servers=tuple(servers))
 
     def recent(self, limit: int) -> Sequence[RunRecord]:
         return sorted(self.records.values(), key=lambda record: record.started, reverse=True)[:limit]
@@ -64,3 +75,7 @@ class MemoryRunLog:
             held = self.leases.get(name)
             if held is not None and held[0] == holder:
                 del self.leases[name]
+
+
+def _in_order(stages: Mapping[str, StageEntry]) -> tuple[StageEntry, ...]:
+    return tuple(sorted(stages.values(), key=lambda entry: entry.began))

@@ -77,3 +77,32 @@ def test_every_fault_is_listed_with_its_path() -> None:
 def test_what_is_no_deployment_is_refused(text: str, said: str) -> None:
     with pytest.raises(DeploymentInvalid, match=said):
         parse_deployment(text)
+
+
+def test_a_role_for_client_machines_has_a_name_that_iam_takes() -> None:
+    keyed = {"client": {"kind": "keys"}}
+    most = target("t" * 32, **keyed)
+    name = "n" * 24
+    assert parse_deployment(json.dumps({"name": name, "targets": [most]})).targets_with_keys("azure") == ["t" * 32]
+    longer = target("t" * 34, **keyed)
+    with pytest.raises(DeploymentInvalid, match="longer than 64 characters: shorten the target's name by 2"):
+        parse_deployment(json.dumps({"name": name, "targets": [longer]}))
+    without = {key: value for key, value in longer.items() if key != "client"}
+    assert parse_deployment(json.dumps({"name": name, "targets": [without]})).targets_with_keys("azure") == []
+
+
+def test_a_provider_is_its_tenants_own() -> None:
+    tenant, other = (f"{digit * 8}-{digit * 4}-{digit * 4}-{digit * 4}-{digit * 12}" for digit in "12")
+    arn = f"arn:aws:iam::123456789012:oidc-provider/sts.windows.net/{tenant}/"
+    given = {"targets": [target("a")], "oidc_providers": {tenant: arn}}
+    assert parse_deployment(json.dumps(given)).oidc_providers == {tenant: arn}
+    with pytest.raises(DeploymentInvalid, match="another tenant's"):
+        parse_deployment(json.dumps({**given, "oidc_providers": {other: arn}}))
+    with pytest.raises(DeploymentInvalid, match="oidc_providers"):
+        parse_deployment(json.dumps({**given, "oidc_providers": {tenant: arn.removesuffix("/")}}))
+
+
+def test_what_is_wrong_with_a_client_is_told_by_the_files_own_path() -> None:
+    wrong = {**EXAMPLE["targets"][0]["client"], "principal_id": "somebody"}
+    with pytest.raises(DeploymentInvalid, match=r"targets\.0\.client\.principal_id: "):
+        parse_deployment(json.dumps({"targets": [target("a", client=wrong)]}))

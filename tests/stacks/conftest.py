@@ -51,6 +51,12 @@ FILES = {
     "lambdas/stages/import_image/__init__.py": "",
     "lambdas/stages/import_image/handler.py": "import lambdas.connections\n",
     "lambdas/stages/import_image/stage.json": json.dumps({**CONTRACT, "side": "home"}),
+    "lambdas/doors/__init__.py": "",
+    "lambdas/doors/watch/__init__.py": "",
+    "lambdas/doors/watch/handler.py": "import lambdas.connections\n",
+    "lambdas/doors/watch/stage.json": json.dumps(
+        {**CONTRACT, "side": "aws", "allow": {"task_tokens": ["states:SendTaskSuccess"]}}
+    ),
     "constraints.txt": "boto3==1\n",
 }
 

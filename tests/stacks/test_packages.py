@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from failback.contracts import read_contracts
 from failback.errors import PackageIncomplete
 from failback.model.deployment import DEFAULT_PYTHON
 from stacks.assets import GRUB_STAGES, Asset, Function, Workshop
@@ -24,10 +23,7 @@ pytestmark = [pytest.mark.assets, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[2]
 HOMES = {"azure": ("azure", "msal"), "google": ("google",)}
-FUNCTIONS = [
-    Function(stage, contract, "azure" if contract.side == "home" else None)
-    for stage, contract in read_contracts(ROOT / "lambdas" / "stages").items()
-]
+FUNCTIONS = Workshop(ROOT, ROOT / "build", DEFAULT_PYTHON).functions(["azure"])
 each_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 
 
@@ -49,8 +45,11 @@ def test_a_package_holds_its_own_home_only(made: Callable[[Function], Asset], fu
         own = home == function.home
         assert (folder / "failback/clouds" / home).is_dir() is own
         assert [name for name in packages if (folder / name).exists()] == (list(packages) if own else [])
-    others = {path.name for path in (folder / "lambdas/stages").iterdir() if path.is_dir()} - {"__pycache__"}
-    assert others == {function.stage}
+    parts = [folder / "lambdas" / part for part in ("stages", "doors")]
+    places = [path for part in parts if part.is_dir() for path in part.iterdir() if path.is_dir()]
+    assert [path for path in places if path.name != "__pycache__"] == [
+        folder / "lambdas" / function.part / function.stage
+    ]
     assert not any((folder / name).exists() for name in ("cli", "localcloud", "stacks", "assets", "tests"))
     assert (folder / "grub").is_dir() is (function.stage in GRUB_STAGES)
 
@@ -98,7 +97,7 @@ def test_clients_of_all_services_that_a_stage_may_call_can_be_made(
     made: Callable[[Function], Asset], function: Function
 ) -> None:
     """botocore's other models are pruned; those that the contract names, and STS, have to work."""
-    services = sorted({action.partition(":")[0] for each in function.contract.allow.values() for action in each})
+    services = sorted(function.services)
     code = "import sys; sys.path.insert(0, sys.argv[1]); import boto3; session = boto3.Session('a', 'b')\n"
     code += "for name in [*sys.argv[2:], 'sts']: session.client(name, region_name='eu-west-1')"
     command = [sys.executable, "-I", "-S", "-c", code, str(made(function).folder), *services]

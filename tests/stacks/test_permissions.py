@@ -25,6 +25,8 @@ PLACES = Places(
     audiences=["api://home"],
     secrets=[SECRET],
     snapshot_keys=[],
+    machine="arn:aws:states:eu-west-1:123456789012:stateMachine:p",
+    client_roles=["arn:aws:iam::123456789012:role/p-client-home"],
 )
 ACTIONS: dict[str, list[str]] = {
     "run_log": ["dynamodb:Query"],
@@ -35,6 +37,22 @@ ACTIONS: dict[str, list[str]] = {
     "targets": ["ssm:GetParameter"],
     "federation": ["sts:GetWebIdentityToken"],
     "secrets": ["secretsmanager:GetSecretValue"],
+    "recovery": [
+        "drs:DescribeRecoveryInstances",
+        "drs:GetFailbackReplicationConfiguration",
+        "drs:UpdateFailbackReplicationConfiguration",
+        "drs:StopFailback",
+        "drs:TagResource",
+        "drs:UntagResource",
+    ],
+    "recovery_hosts": [
+        "ec2:DescribeInstances",
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:RevokeSecurityGroupIngress",
+        "ec2:CreateTags",
+    ],
+    "task_tokens": ["states:SendTaskSuccess", "states:SendTaskFailure"],
+    "client_roles": ["sts:AssumeRole"],
 }
 
 
@@ -107,3 +125,40 @@ def test_keys_of_snapshots_may_be_used_where_blocks_are() -> None:
     key = "arn:aws:kms:eu-west-1:123456789012:key/s"
     assert of("kms:CreateGrant", allowed("snapshots", replace(PLACES, snapshot_keys=[key]))).resources == (key,)
     assert not [each for each in allowed("snapshots") if "kms:CreateGrant" in each.actions]
+
+
+INSTANCES = "arn:aws:drs:eu-west-1:123456789012:recovery-instance/*"
+GROUPS, RULES = (f"arn:aws:ec2:eu-west-1:123456789012:{kind}/*" for kind in ("security-group", "security-group-rule"))
+
+
+def test_only_a_failback_of_ours_is_stopped_and_only_our_mark_is_put_on_and_off() -> None:
+    found = allowed("recovery")
+    assert of("drs:StopFailback", found).conditions == {"Null": {"aws:ResourceTag/drs-failback:target": "false"}}
+    for action in ("drs:TagResource", "drs:UntagResource"):
+        keys = of(action, found).conditions["ForAllValues:StringEquals"]
+        assert keys == {"aws:TagKeys": ["drs-failback:target"]}
+        assert of(action, found).conditions["Null"] == {"aws:TagKeys": "false"}
+    assert of("drs:DescribeRecoveryInstances", found).resources == ("*",)
+    changing = [each for each in found if ":Describe" not in each.actions[0]]
+    assert {each.resources for each in changing} == {(INSTANCES,)}
+
+
+def test_a_rule_is_made_with_our_tags_and_only_such_a_rule_is_taken_away() -> None:
+    by_action: dict[str, dict[str, dict[str, dict[str, object]]]] = {}
+    for each in allowed("recovery_hosts"):
+        by_action.setdefault(each.actions[0], {})[each.resources[0]] = each.conditions
+    becomes, ours = ({"Null": {f"aws:{kind}Tag/drs-failback:run": "false"}} for kind in ("Request", "Resource"))
+    assert by_action["ec2:AuthorizeSecurityGroupIngress"] == {GROUPS: {}, RULES: becomes}
+    assert by_action["ec2:RevokeSecurityGroupIngress"] == {GROUPS: {}, RULES: ours}
+    at_birth = {"StringEquals": {"ec2:CreateAction": "AuthorizeSecurityGroupIngress"}}
+    assert by_action["ec2:CreateTags"] == {RULES: {**becomes, **at_birth}}
+
+
+def test_tokens_are_answered_of_this_machine_and_its_children() -> None:
+    found = of("states:SendTaskSuccess", allowed("task_tokens"))
+    assert found.resources == (PLACES.machine, f"{PLACES.machine}/*")
+
+
+def test_only_the_roles_of_targets_with_keys_are_assumed() -> None:
+    assert of("sts:AssumeRole", allowed("client_roles")).resources == tuple(PLACES.client_roles)
+    assert allowed("client_roles", replace(PLACES, client_roles=[])) == []

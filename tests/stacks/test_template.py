@@ -71,13 +71,15 @@ def test_functions_understand_their_environment(synthesis: Synthesis) -> None:
         assert each["FunctionName"].startswith(f"drs-failback-{settings.stage.replace('_', '-')}")
         assert (settings.home or "") == ("azure" if each["FunctionName"].endswith("-azure") else "")
         assert settings.targets == "/drs-failback/targets"
+        roles = each["Environment"]["Variables"].get("FAILBACK_CLIENT_ROLES", "")
+        assert str(roles).endswith(":role/drs-failback-client-']]}") is bool(settings.home)
         if settings.stage == "check_request":
             home = settings.functions["azure"]
             assert set(home.values()) <= {one["FunctionName"] for one in functions(synthesis).values()}
             assert home["import_image"] == "drs-failback-import-image-azure"
 
 
-@pytest.mark.parametrize("stage", ["check-request", "fetch-iso", "build-image", "write-report"])
+@pytest.mark.parametrize("stage", ["check-request", "fetch-iso", "build-image", "write-report", "watch"])
 def test_a_role_of_awss_side_never_gets_into_a_home(synthesis: Synthesis, stage: str) -> None:
     actions = {action for each in policies_of(synthesis, stage) for action in actions_of(each)}
     assert not {action for action in actions if action.startswith(("sts:", "secretsmanager:"))}
@@ -129,7 +131,7 @@ def test_logs_end_and_are_encrypted(synthesis: Synthesis) -> None:
     assert all("KmsKeyId" in each for each in groups.values())
 
 
-def test_the_machine_calls_the_functions_and_nothing_else(synthesis: Synthesis) -> None:
+def test_the_machine_calls_the_stages_and_nothing_else(synthesis: Synthesis) -> None:
     (machine,) = synthesis.resources("StepFunctions::StateMachine").values()
     assert machine["StateMachineName"] == "drs-failback"
     assert machine["LoggingConfiguration"]["Level"] == "ALL"
@@ -147,7 +149,61 @@ def test_the_machine_calls_the_functions_and_nothing_else(synthesis: Synthesis) 
         if "lambda:InvokeFunction" in actions_of(each)
     ]
     (statement,) = allowed
-    assert {each["Fn::GetAtt"][0] for each in statement["Resource"]} == set(functions(synthesis))
+    called = {each["Fn::GetAtt"][0] for each in statement["Resource"]}
+    assert called == {name for name, each in functions(synthesis).items() if ".stages." in each["Handler"]}
+
+
+def test_the_machine_may_run_its_own_children(synthesis: Synthesis) -> None:
+    (machine,) = synthesis.resources("StepFunctions::StateMachine").values()
+    role = machine["RoleArn"]["Fn::GetAtt"][0]
+    own, children = (f":{kind}:drs-failback{rest}']]}}" for kind, rest in (("stateMachine", ""), ("execution", "/*")))
+    wanted = {"states:StartExecution": own, "states:DescribeExecution": children, "states:StopExecution": children}
+    found = {
+        action: str(each["Resource"])
+        for policy in synthesis.resources("IAM::Policy").values()
+        if {"Ref": role} in policy["Roles"]
+        for each in policy["PolicyDocument"]["Statement"]
+        for action in actions_of(each)
+        if action in wanted
+    }
+    assert set(found) == set(wanted)
+    assert all(found[action].endswith(end) for action, end in wanted.items())
+
+
+def test_the_watcher_is_woken_by_the_clock_and_by_drs(synthesis: Synthesis) -> None:
+    (watcher,) = (name for name, each in functions(synthesis).items() if each["FunctionName"] == "drs-failback-watch")
+    arn = {"Fn::GetAtt": [watcher, "Arn"]}
+    rules = synthesis.resources("Events::Rule")
+    assert {each.get("ScheduleExpression") for each in rules.values()} == {"rate(1 minute)", None}
+    patterns = [each["EventPattern"] for each in rules.values() if "EventPattern" in each]
+    assert patterns == [{"source": ["aws.drs"], "detail-type": ["DRS Recovery Instance Failback State Change"]}]
+    assert all(target["Arn"] == arn for each in rules.values() for target in each["Targets"])
+    permissions = synthesis.resources("Lambda::Permission").values()
+    sources = {each["SourceArn"]["Fn::GetAtt"][0] for each in permissions if each["FunctionName"] == arn}
+    assert sources == set(rules)
+    # The next minute makes up for what was lost.
+    (settings,) = synthesis.resources("Lambda::EventInvokeConfig").values()
+    assert settings["MaximumRetryAttempts"] == 0
+
+
+def test_the_watcher_answers_tokens_and_changes_nothing_else(synthesis: Synthesis) -> None:
+    actions = {action for each in policies_of(synthesis, "failback-watch") for action in actions_of(each)}
+    assert {"states:SendTaskSuccess", "states:SendTaskFailure", "drs:DescribeRecoveryInstances"} <= actions
+    assert not {action for action in actions if action.startswith(("ec2:", "s3:", "ssm:"))}
+    assert [action for action in actions if action.startswith("drs:")] == ["drs:DescribeRecoveryInstances"]
+
+
+def test_no_function_ends_a_recovery_instance(synthesis: Synthesis) -> None:
+    actions = {
+        action
+        for policy in synthesis.resources("IAM::Policy").values()
+        for each in policy["PolicyDocument"]["Statement"]
+        for action in actions_of(each)
+    }
+    ending = ("Terminate", "Disconnect", "Delete", "Stop", "Start")
+    named = [name for name in actions if name.startswith(("drs:", "ec2:"))]
+    touching = {name for name in named if name.partition(":")[2].startswith(ending)}
+    assert touching == {"ec2:DeleteSnapshot", "drs:StopFailback"}
 
 
 def test_targets_are_parameters(synthesis: Synthesis) -> None:
@@ -168,7 +224,8 @@ def test_the_roles_that_sign_in_at_home_are_named(synthesis: Synthesis) -> None:
         if function["FunctionName"].endswith("-azure")
     }
     assert roles == at_home
-    assert len(roles) == 4
+    stages = synthesis.workshop.contracts.values()
+    assert len(roles) == len([each for each in stages if each.side == "home"])
 
 
 def test_what_cdk_nag_finds_without_a_reason_fails_the_synthesis(

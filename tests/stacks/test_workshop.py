@@ -32,8 +32,27 @@ def digests(checkout: Checkout) -> dict[str, str]:
 
 def test_functions_are_named_by_stage_and_home(checkout: Checkout) -> None:
     functions = checkout.workshop.functions(["azure"])
-    assert [each.name for each in functions] == ["build-image", "import-image-azure"]
+    assert [each.name for each in functions] == ["build-image", "import-image-azure", "watch"]
     assert functions[0].handler == "lambdas.stages.build_image.handler.handler"
+
+
+def test_a_door_is_a_function_too(checkout: Checkout) -> None:
+    workshop = checkout.pretend_wheels()
+    door = function(workshop, "watch")
+    assert door.handler == "lambdas.doors.watch.handler.handler"
+    assert content(workshop.make(door).folder) >= {"lambdas/doors/watch/handler.py", "lambdas/connections.py"}
+    assert not (workshop.make(door).folder / "lambdas/stages").exists()
+
+
+def test_a_stage_without_a_handler_isnt_deployed_yet(checkout: Checkout) -> None:
+    (checkout.root / "lambdas/doors/watch/handler.py").unlink()
+    assert [each.stage for each in checkout.workshop.functions(["azure"])] == ["build_image", "import_image"]
+
+
+def test_models_of_services_that_botocore_calls_otherwise_are_kept(checkout: Checkout) -> None:
+    workshop = checkout.workshop
+    assert function(workshop, "watch").services == {"stepfunctions"}
+    assert workshop.wheel_set(function(workshop, "build_image")).services >= {"dynamodb", "s3", "stepfunctions"}
 
 
 def test_a_home_without_adapter_is_refused(checkout: Checkout) -> None:
@@ -106,7 +125,7 @@ def compiled(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        pytest.param("failback/naming.py", {"build_image", "import_image"}, id="shared-module"),
+        pytest.param("failback/naming.py", {"build_image", "import_image", "watch"}, id="shared-module"),
         pytest.param("failback/late.py", {"build_image"}, id="late-module"),
         pytest.param("failback/data/rules.sh", {"build_image"}, id="data"),
         pytest.param("build/grub/grubx64.efi", {"build_image"}, id="grub"),

@@ -12,13 +12,27 @@ import pytest
 
 from failback import errors
 from failback.contracts import read_contract
+from failback.model.run import WAIT_MARGIN_SECONDS, RunState
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "statemachine" / "failback.asl.json").read_text(encoding="utf-8")
 MACHINE: dict[str, Any] = json.loads(TEXT)
-STATES: dict[str, dict[str, Any]] = MACHINE["States"]
+
+
+def levels(machine: dict[str, Any]) -> list[dict[str, Any]]:
+    """The machine and those inside of it: each runs from its own start among its own states."""
+    inner = [state["ItemProcessor"] for state in machine["States"].values() if "ItemProcessor" in state]
+    return [machine, *(level for each in inner for level in levels(each))]
+
+
+LEVELS = levels(MACHINE)
+(SERVERS,) = LEVELS[1:]
+STATES: dict[str, dict[str, Any]] = {name: state for level in LEVELS for name, state in level["States"].items()}
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 STAGES = {path.parent.name: read_contract(path.parent) for path in (ROOT / "lambdas" / "stages").glob("*/stage.json")}
+STAGE_OF = {name: "give_back" if name == "give_back_server" else name for name in TASKS}
+"""The stage that a task calls: giving back is one stage for a run and for one server of it."""
+WAITING = {name for name, task in TASKS.items() if task["Resource"].endswith(".waitForTaskToken")}
 
 # Step Functions developer guide, "Handling errors": its own names, and those of Lambda that invoke passes on.
 STEP_FUNCTIONS = re.compile(r"^(States|Lambda|Runtime|Sandbox)\.[A-Za-z]+$")
@@ -31,7 +45,13 @@ RETRIED = {
     "Lambda.SdkClientException",
 }
 # Where a stage's failure leads; all others give back what the run has made.
-CAUGHT_BY = {"check_request": "request_refused", "give_back": "write_report", "write_report": "report_failed"}
+CAUGHT_BY = {
+    "check_request": "request_refused",
+    "give_back": "write_report",
+    "write_report": "report_failed",
+    "give_back_server": "server_failed",
+    **{name: "give_back_server" for name in SERVERS["States"] if name in TASKS and name != "give_back_server"},
+}
 
 
 def nexts(state: dict[str, Any]) -> set[str]:
@@ -47,21 +67,38 @@ def error_names() -> set[str]:
 
 
 def test_every_stage_is_a_task_and_every_task_a_stage() -> None:
-    assert set(TASKS) == set(STAGES)
+    assert set(STAGE_OF.values()) == set(STAGES)
+    assert sum(len(level["States"]) for level in LEVELS) == len(STATES), "a name stands for two states"
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_a_task_calls_its_own_function(name: str) -> None:
-    task = TASKS[name]
-    assert task["Resource"] == "arn:aws:states:::lambda:invoke"
+    task, stage = TASKS[name], STAGE_OF[name]
+    assert task["Resource"].removesuffix(".waitForTaskToken") == "arn:aws:states:::lambda:invoke"
     called = task["Parameters"].get("FunctionName.$", task["Parameters"].get("FunctionName"))
-    assert called == (f"$.home.functions.{name}" if STAGES[name].side == "home" else f"${{{name}}}")
-    assert task["Comment"] == STAGES[name].summary
+    assert called == (f"$.home.functions.{stage}" if STAGES[stage].side == "home" else f"${{{stage}}}")
 
 
-@pytest.mark.parametrize("name", sorted(TASKS))
+@pytest.mark.parametrize("name", sorted(set(STAGES) & set(TASKS) - WAITING))
+def test_a_task_says_what_its_stage_does(name: str) -> None:
+    assert TASKS[name]["Comment"] == STAGES[name].summary
+
+
+@pytest.mark.parametrize("name", sorted(set(TASKS) - WAITING))
 def test_a_task_outlasts_its_function_by_a_little(name: str) -> None:
-    assert 0 < TASKS[name]["TimeoutSeconds"] - STAGES[name].timeout_seconds <= 60
+    timeout = STAGES[STAGE_OF[name]].timeout_seconds
+    assert 0 < TASKS[name]["TimeoutSeconds"] - timeout <= 60
+
+
+@pytest.mark.parametrize("name", sorted(WAITING))
+def test_a_wait_has_an_end_of_its_own_and_isnt_begun_again(name: str) -> None:
+    """The watcher answers at the deadline; where it doesn't, the wait ends once, a little later."""
+    task = TASKS[name]
+    assert task["TimeoutSecondsPath"] == "$.timeout_seconds"
+    assert "TimeoutSeconds" not in task
+    assert not {"States.Timeout", "States.ALL"} & {error for rule in task["Retry"] for error in rule["ErrorEquals"]}
+    assert task["Parameters"]["Payload"] == {"token.$": "$$.Task.Token", "state.$": "$"}
+    assert WAIT_MARGIN_SECONDS >= 5 * 60, "the watcher looks once a minute, and may be late"
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -82,10 +119,10 @@ def test_a_task_catches_everything(name: str) -> None:
     assert catch["ErrorEquals"] == ["States.ALL"]
     assert catch["Next"] == CAUGHT_BY.get(name, "give_back")
     # Otherwise the error would take the place of the whole state.
-    assert catch["ResultPath"] in {f"$.failed.{name}", "$.refused"}
+    assert catch["ResultPath"] in {f"$.failed.{STAGE_OF[name]}", "$.refused"}
 
 
-@pytest.mark.parametrize("name", sorted(set(TASKS) - {"check_request"}))
+@pytest.mark.parametrize("name", sorted(set(TASKS) - {"check_request"} - WAITING))
 def test_a_task_that_isnt_done_is_called_again(name: str) -> None:
     judged = STATES[TASKS[name]["Next"]]
     waits = STATES[judged["Default"]]
@@ -98,22 +135,68 @@ def test_every_choice_has_a_default() -> None:
     assert [name for name, state in STATES.items() if state["Type"] == "Choice" and "Default" not in state] == []
 
 
-def test_every_next_exists_and_every_state_is_reached() -> None:
-    reached, waiting = set(), [MACHINE["StartAt"]]
+@pytest.mark.parametrize("level", LEVELS, ids=["machine", "server"])
+def test_every_next_exists_and_every_state_is_reached(level: dict[str, Any]) -> None:
+    states = level["States"]
+    reached, waiting = set(), [level["StartAt"]]
     while waiting:
         name = waiting.pop()
-        assert name in STATES, f"{name} is led to, and isn't there"
+        assert name in states, f"{name} is led to, and isn't there"
         if name not in reached:
             reached.add(name)
-            waiting += sorted(nexts(STATES[name]))
-    assert reached == set(STATES)
+            waiting += sorted(nexts(states[name]))
+    assert reached == set(states)
 
 
-def test_every_state_can_end() -> None:
-    ends = {name for name, state in STATES.items() if state["Type"] in {"Succeed", "Fail"}}
-    while grown := {name for name, state in STATES.items() if nexts(state) & ends} - ends:
+@pytest.mark.parametrize("level", LEVELS, ids=["machine", "server"])
+def test_every_state_can_end(level: dict[str, Any]) -> None:
+    states = level["States"]
+    ends = {name for name, state in states.items() if state["Type"] in {"Succeed", "Fail"} or state.get("End")}
+    while grown := {name for name, state in states.items() if nexts(state) & ends} - ends:
         ends |= grown
-    assert ends == set(STATES)
+    assert ends == set(states)
+
+
+def test_a_server_never_fails_its_map() -> None:
+    """Whatever happens to one, its child succeeds and says how it ended; the Map's own failure gives back the run."""
+    assert not [name for name, state in SERVERS["States"].items() if state["Type"] == "Fail"]
+    ends = [state for state in SERVERS["States"].values() if state.get("End")]
+    assert {end["Parameters"]["outcome"] for end in ends} == {"ready", "failed"}
+    (outer,) = (state for state in MACHINE["States"].values() if "ItemProcessor" in state)
+    assert outer["ToleratedFailurePercentage"] == 100.0
+    assert outer["ResultPath"] is None
+    assert [rule["Next"] for rule in outer["Catch"]] == ["give_back"]
+    assert outer["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+
+
+def test_a_childs_state_is_all_that_its_stages_need() -> None:
+    """What the Map selects, filled from a run's state as it is when the Map begins."""
+    example = json.loads((ROOT / "lambdas/stages/boot_test/example.json").read_text(encoding="utf-8"))
+    servers = [{"id": "i-0123456789abcdef0"}, {"id": "i-0123456789abcdef1"}]
+    parent = {**example["event"], "timeout_seconds": 7200, "replication": {}, "servers": servers}
+    (outer,) = (state for state in MACHINE["States"].values() if "ItemProcessor" in state)
+    child = {
+        name.removesuffix(".$"): selected(value, parent) if name.endswith(".$") else value
+        for name, value in outer["ItemSelector"].items()
+    }
+    state, whole = RunState.model_validate(child), RunState.model_validate(parent)
+    assert state.one == "i-0123456789abcdef0"
+    assert (state.run, state.target, state.home, state.plan) == (whole.run, whole.target, whole.home, whole.plan)
+    assert state.timeout_seconds == 7200
+    assert state.failed == {}
+    # A child tells its own story: the run's other servers and finished stages aren't in it.
+    assert state.servers == ()
+    assert len(json.dumps(child)) < 20_000
+
+
+def selected(path: str, parent: dict[str, Any]) -> object:
+    """What a path selects for a child."""
+    if path == "$$.Map.Item.Value":
+        return parent["servers"][0]
+    value: Any = parent
+    for name in path.removeprefix("$.").split("."):
+        value = value[name]
+    return value
 
 
 def test_every_error_name_is_known() -> None:

@@ -1,11 +1,11 @@
-"""What stands in AWS's answers: error codes, and bodies that have to arrive whole."""
+"""How AWS is asked and what stands in its answers: portions of ids, error codes, bodies that have to arrive whole."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from botocore.exceptions import ClientError
     from botocore.response import StreamingBody
@@ -34,3 +34,10 @@ def whole_body(ask: Callable[[], StreamingBody]) -> bytes:
         except (HTTPClientError, IncompleteReadError):
             continue
     return bytes(ask().read())
+
+
+def portions(ids: Sequence[str], most: int) -> Iterator[list[str]]:
+    """The ids, each once, in portions that one call takes."""
+    unique = list(dict.fromkeys(ids))
+    for first in range(0, len(unique), most):
+        yield unique[first : first + most]

@@ -1,4 +1,4 @@
-"""What a run has made in AWS: AMIs, snapshots, uploads under way and objects, all found by the run's tag."""
+"""What a run has made in AWS: rules of security groups, AMIs, snapshots, uploads under way and objects, by its tag."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from failback.clouds.aws.answers import code_of
 from failback.clouds.aws.objects import UPLOAD_NOTES, S3Objects, S3Uploads
 from failback.errors import NotGivenBack
 from failback.model.run import Belonging
-from failback.naming import RUN_TAG
+from failback.naming import RUN_TAG, SERVER_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 CLOUD = "aws"
 # Where objects of runs lie. Reports aren't given back: they tell of what was.
 PREFIXES = ("iso/", "images/")
-_GONE = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidSnapshot.NotFound", "NoSuchKey"})
+_GONE = frozenset(
+    {
+        "InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidSnapshot.NotFound", "NoSuchKey",
+        "InvalidSecurityGroupRuleId.NotFound", "InvalidPermission.NotFound", "InvalidGroup.NotFound",
+    }
+)  # fmt: skip
 # EC2 says so for a moment after the AMI is gone.
 _IN_USE = "InvalidSnapshot.InUse"
 
@@ -37,8 +42,16 @@ class AwsBelongings:
         self._found_for: dict[tuple[str, str], str] = {}
         self._staying: set[str] = set()
 
-    def made_by(self, run: str) -> Sequence[Belonging]:
-        found = [*self._images(run), *self._snapshots(run), *self._uploads_of(run), *self._objects_of(run)]
+    def made_by(self, run: str, *, server: str = "") -> Sequence[Belonging]:
+        """A rule's `name` is that of its security group."""
+        tags = {RUN_TAG: run, **({SERVER_TAG: server} if server else {})}
+        found = [
+            *self._rules(tags),
+            *self._images(tags),
+            *self._snapshots(tags),
+            *self._uploads_of(tags),
+            *self._objects_of(tags),
+        ]
         self._found_for.update({(each.kind, each.id): run for each in found})
         return found
 
@@ -69,7 +82,9 @@ class AwsBelongings:
 
     def command(self, belonging: Belonging) -> str:
         place = f"--bucket {self._bucket}"
+        rule = f"--group-id {belonging.name} --security-group-rule-ids {belonging.id}"
         return {
+            "rule": f"aws ec2 revoke-security-group-ingress {rule}",
             "ami": f"aws ec2 deregister-image --image-id {belonging.id}",
             "snapshot": f"aws ec2 delete-snapshot --snapshot-id {belonging.id}",
             "upload": f"aws s3api abort-multipart-upload {place} --key {belonging.name} --upload-id {belonging.id}",
@@ -78,37 +93,47 @@ class AwsBelongings:
 
     def _removals(self) -> Mapping[str, Callable[[Belonging], object]]:
         return {
+            "rule": self._close,
             "ami": lambda each: self._ec2.deregister_image(ImageId=each.id),
             "snapshot": lambda each: self._ec2.delete_snapshot(SnapshotId=each.id),
             "upload": lambda each: self._uploads.abort(each.name, each.id),
             "object": lambda each: self._objects.remove(each.id),
         }
 
-    def _images(self, run: str) -> Iterator[Belonging]:
-        pages = self._ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=_made_by(run))
+    def _close(self, rule: Belonging) -> None:
+        self._ec2.revoke_security_group_ingress(GroupId=rule.name, SecurityGroupRuleIds=[rule.id])
+
+    def _rules(self, tags: Mapping[str, str]) -> Iterator[Belonging]:
+        pages = self._ec2.get_paginator("describe_security_group_rules").paginate(Filters=_filters(tags))
+        for page in pages:
+            for rule in page["SecurityGroupRules"]:
+                yield Belonging(cloud=CLOUD, kind="rule", id=rule["SecurityGroupRuleId"], name=rule["GroupId"])
+
+    def _images(self, tags: Mapping[str, str]) -> Iterator[Belonging]:
+        pages = self._ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=_filters(tags))
         for page in pages:
             for image in page["Images"]:
                 yield Belonging(cloud=CLOUD, kind="ami", id=image["ImageId"], name=image.get("Name", ""))
 
-    def _snapshots(self, run: str) -> Iterator[Belonging]:
+    def _snapshots(self, tags: Mapping[str, str]) -> Iterator[Belonging]:
         """Those still pending too."""
-        pages = self._ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_made_by(run))
+        pages = self._ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_filters(tags))
         for page in pages:
             for snapshot in page["Snapshots"]:
                 yield Belonging(cloud=CLOUD, kind="snapshot", id=snapshot["SnapshotId"])
 
-    def _uploads_of(self, run: str) -> Iterator[Belonging]:
+    def _uploads_of(self, tags: Mapping[str, str]) -> Iterator[Belonging]:
         for note in self._keys(UPLOAD_NOTES):
-            if self._object_tags(note).get(RUN_TAG) == run:
+            if tags.items() <= self._object_tags(note).items():
                 found = self._objects.find(note)
                 key = self._objects.read(note, 0, found.size).decode() if found else ""
                 yield Belonging(cloud=CLOUD, kind="upload", id=note.removeprefix(UPLOAD_NOTES), name=key)
 
-    def _objects_of(self, run: str) -> Iterator[Belonging]:
+    def _objects_of(self, tags: Mapping[str, str]) -> Iterator[Belonging]:
         """A proof before what it stands for: an object without its proof counts as absent, never the reverse."""
         keys = [key for prefix in PREFIXES for key in self._keys(prefix)]
         for key in sorted(keys, key=lambda key: (not key.endswith(".json"), key)):
-            if self._object_tags(key).get(RUN_TAG) == run:
+            if tags.items() <= self._object_tags(key).items():
                 yield Belonging(cloud=CLOUD, kind="object", id=key)
 
     def _keys(self, prefix: str) -> list[str]:
@@ -121,6 +146,9 @@ class AwsBelongings:
             return self._object_tags(UPLOAD_NOTES + belonging.id)
         if belonging.kind == "object":
             return self._object_tags(belonging.id)
+        if belonging.kind == "rule":
+            (rule,) = self._ec2.describe_security_group_rules(SecurityGroupRuleIds=[belonging.id])["SecurityGroupRules"]
+            return _tags(rule.get("Tags", ()))
         if belonging.kind == "ami":
             images = self._ec2.describe_images(ImageIds=[belonging.id])["Images"]
             return _tags(images[0].get("Tags", ())) if images else {}
@@ -137,9 +165,9 @@ class AwsBelongings:
         return {each["Key"]: each["Value"] for each in answer["TagSet"]}
 
 
-def _made_by(run: str) -> list[FilterTypeDef]:
+def _filters(tags: Mapping[str, str]) -> list[FilterTypeDef]:
     # A filter's value may hold wildcards, and a run's name none of them: Step Functions refuses them in names.
-    return [{"Name": f"tag:{RUN_TAG}", "Values": [run]}]
+    return [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
 
 
 def _tags(tags: Sequence[TagTypeDef]) -> dict[str, str]:

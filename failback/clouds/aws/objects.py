@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from failback.clouds.aws.answers import code_of, status_of, whole_body
 from failback.errors import ObjectChanged, ObjectMissing
+from failback.pieces import Pieces
 from failback.ports import StoredObject
 
 if TYPE_CHECKING:
@@ -109,12 +110,13 @@ class S3Uploads:
         self._objects.write(UPLOAD_NOTES + upload, key.encode(), tags=tags)
         return upload
 
-    def put(self, key: str, upload: str, number: int, data: bytes | bytearray) -> None:
-        # boto3 takes both (botocore, ParamValidator: type blob); its stubs know of one.
+    def put(self, key: str, upload: str, number: int, data: bytes | Pieces) -> None:
+        pieces = data.pieces if isinstance(data, Pieces) else (data,)
+        # boto3 takes any seekable reader (botocore, ParamValidator: type blob); its stubs want all of a file.
         body = cast("bytes", data)
         try:
             self._s3.upload_part(
-                Key=key, UploadId=upload, PartNumber=number, Body=body, ChecksumCRC32=_crc32(body), **self._place
+                Key=key, UploadId=upload, PartNumber=number, Body=body, ChecksumCRC32=_crc32(*pieces), **self._place
             )
         except self._s3.exceptions.ClientError as error:
             if code_of(error) == _NO_UPLOAD:
@@ -160,5 +162,8 @@ def _completed(part: PartTypeDef) -> CompletedPartTypeDef:
     return {"PartNumber": part["PartNumber"], "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}
 
 
-def _crc32(data: bytes) -> str:
-    return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode("ascii")
+def _crc32(*pieces: bytes) -> str:
+    crc = 0
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
+    return base64.b64encode(crc.to_bytes(4, "big")).decode("ascii")

@@ -1,6 +1,7 @@
 """AWS's errors in our own vocabulary: what passes by itself, what doesn't, and what to do about it.
 
-Source of the codes: botocore's service models, and EC2's, S3's and DynamoDB's pages on error codes.
+Source of the codes: botocore's service models, and EC2's, S3's and DynamoDB's pages on error codes. DRS tells a quota
+by the status 402.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ FULL = frozenset(
     {
         "ResourceLimitExceeded", "ServiceQuotaExceededException", "SnapshotLimitExceeded", "AMIQuotaExceeded",
         "InstanceLimitExceeded", "VolumeLimitExceeded", "LimitExceededException", "TagLimitExceeded", "QuotaExceeded",
+        "RulesPerSecurityGroupLimitExceeded",
     }
 )  # fmt: skip
 """Quotas of what may be there: somebody has to remove something or ask for more."""
+
+_PAYMENT_REQUIRED = 402
 
 DENIED = frozenset(
     {
@@ -50,6 +54,8 @@ STALE = frozenset(
     }
 )  # fmt: skip
 
+NOT_SET_UP = "UninitializedAccountException"
+
 NO_FEDERATION = frozenset({"OutboundWebIdentityFederationDisabled", "OutboundWebIdentityFederationDisabledException"})
 
 RIGHTS = {
@@ -63,6 +69,15 @@ RIGHTS = {
     "GetSnapshotBlock": "ebs:GetSnapshotBlock (and kms:Decrypt on the key of an encrypted snapshot)",
     "StartSnapshot": "ebs:StartSnapshot (and ec2:CreateTags; with encryption by default kms:GenerateDataKey*)",
     "RegisterImage": "ec2:RegisterImage (and ec2:CreateTags)",
+    "AuthorizeSecurityGroupIngress": "ec2:AuthorizeSecurityGroupIngress (and ec2:CreateTags)",
+    "AssumeRole": "sts:AssumeRole (or the role doesn't trust the stage's)",
+    "DescribeRecoveryInstances": "drs:DescribeRecoveryInstances",
+    "DescribeSourceServers": "drs:DescribeSourceServers",
+    "GetFailbackReplicationConfiguration": "drs:GetFailbackReplicationConfiguration",
+    "UpdateFailbackReplicationConfiguration": "drs:UpdateFailbackReplicationConfiguration",
+    "StopFailback": "drs:StopFailback",
+    "TagResource": "drs:TagResource",
+    "UntagResource": "drs:UntagResource",
 }
 """Operations whose right has another name, or that need more than one."""
 
@@ -89,9 +104,14 @@ def _answered(error: ClientError) -> FailbackError:
             f"{said}. Outbound web identity federation isn't enabled in this account. Enable it once by 'aws iam "
             "enable-outbound-web-identity-federation', and trust the issuer that it names at home."
         )
+    if code == NOT_SET_UP:
+        return CloudRefused(
+            f"DRS isn't set up in this Region: {said}. Recovery instances are where it is: deploy there, or initialise "
+            "it by DRS's console first."
+        )
     if code in BUSY or (status_of(error) in {429, 500, 502, 503, 504} and code not in FULL):
         return CloudBusy(f"AWS is busy: {said}. It's tried again by itself; if it stays so, look at AWS's status page.")
-    if code in FULL:
+    if code in FULL or status_of(error) == _PAYMENT_REQUIRED:
         return CloudRefused(
             f"A quota of this account is used up: {said}. Remove what isn't needed any more, or ask for more in "
             "Service Quotas, and start again."

@@ -1,21 +1,15 @@
-"""The run log in DynamoDB: one table with the string keys `pk` and `sk`, and the index `recent` (`kind`, `started`).
-
-| pk | sk | holds |
-|---|---|---|
-| run#ID | run | `record`, and `outcome` and `ended` once it's closed; `kind` and `started` for the index |
-| run#ID | stage#NAME | `entry`, and beside it `began` (from the first call) and `calls` (counted) |
-| lease#NAME | lease | `holder`, and `until` in seconds since 1970 |
-
-Models are JSON text. `expires` (seconds since 1970) is the table's time to live.
-"""
+"""The run log in DynamoDB; the table's items are described in failback/clouds/aws/items.py."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections import defaultdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from failback.clouds.aws.items import expiry, key, moment, partition, stage_key, stage_owner
+from failback.clouds.aws.server_book import read_server
 from failback.errors import RunUnknown
-from failback.model.record import RunHistory, RunRecord, StageEntry
+from failback.model.record import RunHistory, RunRecord, ServerHistory, StageEntry
 from failback.model.run import Outcome
 
 if TYPE_CHECKING:
@@ -24,11 +18,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-INDEX = "recent"
-# A little more than a year, so that an audit of the last one finds all of it.
-KEPT = timedelta(days=400)
+    from failback.clouds.aws.items import Item
 
-Item = dict[str, "AttributeValueTypeDef"]
+INDEX = "recent"
+RUN = "run"
 
 
 class DynamoRunLog:
@@ -39,11 +32,11 @@ class DynamoRunLog:
 
     def open(self, record: RunRecord) -> None:
         item: Item = {
-            **_run_key(record.run),
+            **key(partition(record.run), RUN),
             "kind": {"S": "run"},
-            "started": {"S": _moment(record.started)},
+            "started": {"S": moment(record.started)},
             "record": {"S": record.model_dump_json()},
-            "expires": _expiry(record.started),
+            "expires": expiry(record.started),
         }
         try:
             self._dynamodb.put_item(TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)")
@@ -54,28 +47,28 @@ class DynamoRunLog:
         try:
             self._dynamodb.update_item(
                 TableName=self._table,
-                Key=_run_key(run),
+                Key=key(partition(run), RUN),
                 UpdateExpression="SET outcome = :outcome, ended = :ended",
                 ConditionExpression="attribute_exists(pk)",
                 ExpressionAttributeValues={
                     ":outcome": {"S": outcome.model_dump_json()},
-                    ":ended": {"S": _moment(ended)},
+                    ":ended": {"S": moment(ended)},
                 },
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
             message = f"there is no run {run} to be closed: it was never begun"
             raise RunUnknown(message) from error
 
-    def note(self, run: str, entry: StageEntry) -> None:
+    def note(self, run: str, entry: StageEntry, *, server: str = "") -> None:
         self._dynamodb.update_item(
             TableName=self._table,
-            Key={"pk": {"S": f"run#{run}"}, "sk": {"S": f"stage#{entry.stage}"}},
+            Key=stage_key(run, entry.stage, server),
             UpdateExpression="SET entry = :entry, began = if_not_exists(began, :began), expires = :expires "
             "ADD calls :calls",
             ExpressionAttributeValues={
                 ":entry": {"S": entry.model_dump_json()},
-                ":began": {"S": _moment(entry.began)},
-                ":expires": _expiry(entry.updated),
+                ":began": {"S": moment(entry.began)},
+                ":expires": expiry(entry.updated),
                 ":calls": {"N": str(entry.calls)},
             },
         )
@@ -84,15 +77,12 @@ class DynamoRunLog:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"run#{run}"}},
+            ExpressionAttributeValues={":pk": {"S": partition(run)}},
             ConsistentRead=True,
         )
         items = {item["sk"]["S"]: item for page in pages for item in page["Items"]}
-        record = items.pop("run", None)
-        if record is None:
-            return None
-        stages = sorted((_entry(item) for item in items.values()), key=lambda entry: entry.began)
-        return RunHistory(record=_record(record), stages=tuple(stages))
+        record = items.pop(RUN, None)
+        return None if record is None else _history(record, items)
 
     def recent(self, limit: int) -> Sequence[RunRecord]:
         found = self._dynamodb.query(
@@ -110,7 +100,7 @@ class DynamoRunLog:
             **_lease_key(name),
             "holder": {"S": holder},
             "until": {"N": str(until.timestamp())},
-            "expires": _expiry(until),
+            "expires": expiry(until),
         }
         try:
             self._dynamodb.put_item(
@@ -138,21 +128,23 @@ class DynamoRunLog:
             return
 
 
-def _run_key(run: str) -> Item:
-    return {"pk": {"S": f"run#{run}"}, "sk": {"S": "run"}}
-
-
 def _lease_key(name: str) -> Item:
-    return {"pk": {"S": f"lease#{name}"}, "sk": {"S": "lease"}}
+    return key(f"lease#{name}", "lease")
 
 
-def _moment(time: datetime) -> str:
-    """ISO 8601 in UTC, always with microseconds: its order as text is that of the times."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _expiry(since: datetime) -> AttributeValueTypeDef:
-    return {"N": str(int((since + KEPT).timestamp()))}
+def _history(record: Mapping[str, AttributeValueTypeDef], items: Mapping[str, Item]) -> RunHistory:
+    """A run's history of its record and its other items, by `sk`."""
+    stages: defaultdict[str, list[StageEntry]] = defaultdict(list)
+    for sk, item in items.items():
+        owner = stage_owner(sk)
+        if owner is not None:
+            stages[owner].append(_entry(item))
+    in_order = {owner: tuple(sorted(entries, key=lambda entry: entry.began)) for owner, entries in stages.items()}
+    records = sorted(
+        (read_server(item) for sk, item in items.items() if stage_owner(sk) is None), key=lambda each: each.id
+    )
+    servers = tuple(ServerHistory(record=each, stages=in_order.get(each.id, ())) for each in records)
+    return RunHistory(record=_record(record), stages=in_order.get("", ()), servers=servers)
 
 
 def _record(item: Mapping[str, AttributeValueTypeDef]) -> RunRecord:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from failback.clouds.azure.removal import remove_disk, remove_interface, remove_machine, remove_snapshot
 from failback.model.run import Belonging
-from failback.naming import RUN_TAG
+from failback.naming import RUN_TAG, SERVER_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,7 +35,7 @@ class AzureBelongings:
 
     place: AzurePlace
 
-    def made_by(self, run: str) -> Sequence[Belonging]:
+    def made_by(self, run: str, *, server: str = "") -> Sequence[Belonging]:
         """Machines, interfaces, disks (the client image among them), snapshots: what's used comes after its user."""
         compute, network, group = self.place.compute, self.place.network, self.place.group
         lists: dict[str, Iterable[Any]] = {
@@ -44,7 +44,7 @@ class AzureBelongings:
             "disk": compute.disks.list_by_resource_group(group),
             "snapshot": compute.snapshots.list_by_resource_group(group),
         }
-        return [each for kind, items in lists.items() for each in _tagged(kind, items, run)]
+        return [each for kind, items in lists.items() for each in _tagged(kind, items, run, server)]
 
     def remove(self, belonging: Belonging) -> bool:
         """Begin or continue the removal; a disk's access is ended before."""
@@ -54,7 +54,8 @@ class AzureBelongings:
         return _COMMANDS[belonging.kind].format(id=belonging.id)
 
 
-def _tagged(kind: str, items: Iterable[Any], run: str) -> Iterator[Belonging]:
+def _tagged(kind: str, items: Iterable[Any], run: str, server: str) -> Iterator[Belonging]:
     for item in items:
-        if (item.tags or {}).get(RUN_TAG) == run:
+        tags = item.tags or {}
+        if tags.get(RUN_TAG) == run and server in {"", tags.get(SERVER_TAG)}:
             yield Belonging(cloud=CLOUD, kind=kind, id=str(item.id), name=str(item.name))

@@ -1,4 +1,4 @@
-"""Throw-away machines in Azure: a copy of the client image, an interface without a public address, a machine.
+"""Machines in Azure that boot the client: its disks, an interface without a public address, and what they're told.
 
 Source: the SDK's models of Microsoft.Compute/virtualMachines 2026-04-01. A specialised disk is attached, so there's
 no osProfile; the guest has no Azure agent and is never asked for one.
@@ -10,19 +10,27 @@ Unconfirmed: that every subscription takes the security type Standard when it's 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from failback.clouds.azure.console import console_text
+from failback.clouds.azure.disks import attached, boot_disk_name, data_disks_of
+from failback.clouds.azure.interfaces import interface_name, private_address
+from failback.clouds.azure.owners import check_maker
+from failback.clouds.azure.parts import make_parts
 from failback.clouds.azure.place import settled
 from failback.clouds.azure.removal import remove_disk, remove_interface, remove_machine
-from failback.clouds.azure.sizes import pick_size
-from failback.clouds.azure.variants import make_disk
+from failback.clouds.azure.sizes import Sizes
+from failback.clouds.azure.variants import OS_TYPES
+from failback.errors import CloudBusy
+from failback.home_ports import MachineNeeds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from failback.clouds.azure.parts import Parts
     from failback.clouds.azure.place import AzurePlace
-    from failback.clouds.azure.variants import Generation
-    from failback.home_ports import MachineState, MachineToTry
+    from failback.home_ports import MachineState, MachineToBuild
 
 POWER: dict[str, MachineState] = {
     "PowerState/running": "running",
@@ -34,24 +42,51 @@ POWER: dict[str, MachineState] = {
 """What isn't listed is on its way up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AzureMachines:
     """A HomeMachines."""
 
     place: AzurePlace
+    sizes: Sizes = field(init=False, repr=False)
 
-    def build(self, machine: MachineToTry) -> MachineState:
-        if self.place.machine(machine.name) is None:
-            disk, interface = self._disk(machine), self._interface(machine)
-            if disk is None or interface is None:
-                return "building"
-            self._begin(machine, disk, interface)
+    def __post_init__(self) -> None:
+        self.sizes = Sizes(self.place)
+
+    def offer(self, needs: MachineNeeds) -> str:
+        return self.sizes.pick(needs)
+
+    def address(self, name: str, *, tags: Mapping[str, str]) -> str:
+        return private_address(self.place, name, tags)
+
+    def build(self, machine: MachineToBuild) -> MachineState:
+        found = self.place.machine(machine.name)
+        if found is not None:
+            check_maker("machine", machine.name, found.tags, machine.tags)
+            return self.state(machine.name)
+        # Before any disk is made: one that doesn't suit would leave them all behind.
+        size = self.sizes.pick(MachineNeeds(machine.firmware, len(machine.disks), size=machine.size))
+        parts = make_parts(self.place, machine)
+        if parts is None:
+            return "building"
+        self._begin(machine, parts, size)
         return self.state(machine.name)
+
+    def tell(self, name: str, user_data: str) -> None:
+        from azure.core.exceptions import HttpResponseError
+
+        change: Any = {"properties": {"userData": _encoded(user_data)}}
+        try:
+            settled(self.place.compute.virtual_machines.begin_update(self.place.group, name, change))
+        except HttpResponseError as error:
+            if error.error is None or error.error.code != "Conflict":
+                raise
+            message = f"The machine {name} is being changed; its settings have to wait"
+            raise CloudBusy(message) from error
 
     def state(self, name: str) -> MachineState:
         machine = self.place.machine(name)
         if machine is None:
-            parts = self.place.disk(_disk_name(name)) or self.place.interface(_interface_name(name))
+            parts = self.place.disk(boot_disk_name(name)) or self.place.interface(interface_name(name))
             return "building" if parts else "absent"
         if machine.provisioning_state == "Failed":
             return "failed"
@@ -63,65 +98,39 @@ class AzureMachines:
         return console_text(self.place, name)
 
     def remove(self, name: str) -> bool:
-        return (
-            remove_machine(self.place, name)
-            and remove_interface(self.place, _interface_name(name))
-            and remove_disk(self.place, _disk_name(name))
-        )
+        if not (remove_machine(self.place, name) and remove_interface(self.place, interface_name(name))):
+            return False
+        disks = [boot_disk_name(name), *data_disks_of(self.place, name)]
+        return all([remove_disk(self.place, each) for each in disks])
 
-    def _disk(self, machine: MachineToTry) -> str | None:
-        """The id of the machine's disk once it's there."""
-        name = _disk_name(machine.name)
-        disk = self.place.disk(name)
-        if disk is None:
-            generation = _generation(machine)
-            poller = make_disk(self.place, machine.image.id, name=name, os_type="Linux", generation=generation,
-                               tags=machine.tags)  # fmt: skip
-            return str(poller.result().id) if settled(poller) else None
-        return str(disk.id) if disk.provisioning_state == "Succeeded" else None
-
-    def _interface(self, machine: MachineToTry) -> str | None:
-        """The id of the machine's interface once it's there."""
-        name = _interface_name(machine.name)
-        interface = self.place.interface(name)
-        if interface is None:
-            properties = {"subnet": {"id": self.place.target.subnet_id}}
-            body: Any = {
-                "location": self.place.target.location,
-                "tags": dict(machine.tags),
-                "properties": {"ipConfigurations": [{"name": "ip", "properties": properties}]},
-            }
-            begin = self.place.network.network_interfaces.begin_create_or_update
-            poller = begin(self.place.group, name, body)
-            return str(poller.result().id) if settled(poller) else None
-        return str(interface.id) if interface.provisioning_state == "Succeeded" else None
-
-    def _begin(self, machine: MachineToTry, disk: str, interface: str) -> None:
+    def _begin(self, machine: MachineToBuild, parts: Parts, size: str) -> None:
         """Begin to make the machine: it's minutes until it runs, and the next calls look."""
-        generation = _generation(machine)
-        os_disk = {"createOption": "Attach", "osType": "Linux", "managedDisk": {"id": disk}, "deleteOption": "Detach"}
-        # Only generation 2 knows another controller than SCSI, and only there may one be named.
-        controller = {"diskControllerType": "SCSI"} if generation == "V2" else {}
         properties = {
-            "hardwareProfile": {"vmSize": pick_size(self.place, generation)},
-            "storageProfile": {**controller, "osDisk": os_disk},
-            "networkProfile": {"networkInterfaces": [{"id": interface, "properties": {"primary": True}}]},
+            "hardwareProfile": {"vmSize": size},
+            "storageProfile": _storage(machine, parts),
+            "networkProfile": {"networkInterfaces": [{"id": parts.interface, "properties": {"primary": True}}]},
             "securityProfile": {"securityType": "Standard"},
             "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},
-            "userData": base64.b64encode(machine.user_data.encode()).decode(),
+            "userData": _encoded(machine.user_data),
         }
-        body: Any = {"location": self.place.target.location, "tags": dict(machine.tags), "properties": properties}
+        assigned = {"type": "UserAssigned", "userAssignedIdentities": {machine.identity: {}}}
+        body: Any = {
+            "location": self.place.target.location,
+            "tags": dict(machine.tags),
+            "properties": properties,
+            **({"identity": assigned} if machine.identity else {}),
+        }
         machines = self.place.compute.virtual_machines
         machines.begin_create_or_update(self.place.group, machine.name, body, polling=False)
 
 
-def _generation(machine: MachineToTry) -> Generation:
-    return "V2" if machine.firmware == "uefi" else "V1"
+def _storage(machine: MachineToBuild, parts: Parts) -> Mapping[str, Any]:
+    # Only generation 2 knows another controller than SCSI, and only there may one be named.
+    controller = {"diskControllerType": "SCSI"} if machine.firmware == "uefi" else {}
+    boot = {"createOption": "Attach", "osType": OS_TYPES[machine.os], "managedDisk": {"id": parts.boot}}
+    data = [attached(disk, disk_id) for disk, disk_id in zip(machine.disks, parts.data, strict=True)]
+    return {**controller, "osDisk": {**boot, "deleteOption": "Detach"}, "dataDisks": data}
 
 
-def _disk_name(machine: str) -> str:
-    return f"{machine}-disk"
-
-
-def _interface_name(machine: str) -> str:
-    return f"{machine}-nic"
+def _encoded(user_data: str) -> str:
+    return base64.b64encode(user_data.encode()).decode()

@@ -107,11 +107,11 @@ class PageWriter:
         self._session.close()
 
     def write(self, offset: int, data: bytes) -> None:
-        """Write whole pages at `offset`, their MD5 checked on the other side."""
+        """Write whole pages at `offset`. TLS keeps them whole on their way; an MD5 besides would cost a third more."""
         from azure.core.exceptions import AzureError
 
         try:
-            self._blob.upload_page(data, offset, len(data), validate_content=True)
+            self._blob.upload_page(data, offset, len(data))
         except AzureError as error:
             failure = write_failure(error)
         else:

@@ -24,18 +24,26 @@ THROTTLED = frozenset({"TooManyRequests", "OperationPreempted", "RetryableError"
 ADVICE = {
     "AuthorizationFailed": "The target's identity isn't allowed to{action}. Give it the role that docs/deploy-azure.md "
     "describes on the resource group {group} (for the subnet: on its network), and wait some minutes for it to work.",
-    "LinkedAuthorizationFailed": "The target's identity isn't allowed to{action} on something that's referred to, "
-    "usually the subnet. Give it Microsoft.Network/virtualNetworks/subnets/join/action there.",
+    "LinkedAuthorizationFailed": "The target's identity isn't allowed to{action} on something that's referred to: "
+    "the subnet (give it Microsoft.Network/virtualNetworks/subnets/join/action there), or the managed identity of "
+    "client machines (give it the role Managed Identity Operator on that).",
+    "FailedIdentityOperation": "The managed identity that client machines are to get isn't there, or can't be given "
+    "to them. Create it, or correct `identity_id` of the target's `client`.",
+    "InvalidParameter": "Azure's text says which value doesn't do. Premium disks, say, take a machine size that has "
+    "them (an s behind its number of processors): name another `size` or `disk_sku`.",
+    "BadRequest": "Usually machine size and disks don't go together: name another `size`, one of generation 1 for a "
+    "BIOS, or none.",
     "RequestDisallowedByPolicy": "A policy of the subscription forbids it. Usually it wants tags, another location, "
     "other sizes, or disks without public network access; ask for an exemption for the resource group {group}.",
     "QuotaExceeded": "The subscription's quota in {location} is used up. Ask for more in the portal (Quotas), or name "
-    "another `size` in the target.",
-    "SkuNotAvailable": "{location} doesn't offer that size to the subscription now. Name another `size` in the target.",
+    "a `size` of another family.",
+    "SkuNotAvailable": "{location} doesn't offer that size to the subscription now. Name another `size` in the request "
+    "or the target.",
     "NetworkAccessPolicy": "The network access policy of disks (DenyAll, or private only) keeps uploads out. Allow "
     "AllowAll for disks tagged drs-failback:image in {group}; it's needed only while they're uploaded.",
     "OperationNotAllowed": "Usually that's a quota of the subscription in {location} (ask for more in the portal, or "
-    "name another `size` in the target), a disk's network access policy (uploads need AllowAll, not DenyAll), or "
-    "something that's in use; Azure's text says which.",
+    "name a `size` of another family), more disks than the size takes, a disk's network access policy (uploads need "
+    "AllowAll, not DenyAll), or something that's in use; Azure's text says which.",
     "ResourceGroupNotFound": "Create the resource group {group}, or correct the target's `resource_group`.",
     "SubscriptionNotFound": "Correct the target's `subscription_id`, or let the identity see the subscription.",
     "InvalidSubscriptionId": "Correct the target's `subscription_id`.",
@@ -98,8 +106,9 @@ def _advice(error: HttpResponseError, code: str, text: str, target: AzureTarget)
     if code == "Forbidden" or (error.status_code == 403 and code not in ADVICE and code not in SAME):
         code = "AuthorizationFailed"
     template = ADVICE.get(SAME.get(code, code), "Look the code up in Azure's documentation, and start again.")
-    action = _ACTION.search(text)
-    missing = f" do {action[1]}" if action else " do that"
+    # The one that's missing is named last: a linked refusal begins with the one that's there.
+    actions = _ACTION.findall(text)
+    missing = f" do {actions[-1]}" if actions else " do that"
     return template.format(action=missing, group=target.resource_group, location=target.location)
 
 

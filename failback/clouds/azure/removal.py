@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from failback.clouds.azure.owners import check_ours
 from failback.clouds.azure.place import settled
-from failback.errors import NotGivenBack
-from failback.naming import RUN_TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from failback.clouds.azure.place import AzurePlace
 
@@ -28,7 +27,7 @@ def remove_machine(place: AzurePlace, name: str) -> bool:
     machine = place.machine(name)
     if machine is None:
         return True
-    _check_ours("machine", name, machine.tags)
+    check_ours("machine", name, machine.tags)
     machines = place.compute.virtual_machines
     return _begun(lambda: machines.begin_delete(place.group, name, force_deletion=True))
 
@@ -38,7 +37,7 @@ def remove_interface(place: AzurePlace, name: str) -> bool:
     interface = place.interface(name)
     if interface is None:
         return True
-    _check_ours("interface", name, interface.tags)
+    check_ours("interface", name, interface.tags)
     return _begun(lambda: place.network.network_interfaces.begin_delete(place.group, name))
 
 
@@ -47,7 +46,7 @@ def remove_disk(place: AzurePlace, name: str) -> bool:
     disk = place.disk(name)
     if disk is None:
         return True
-    _check_ours("disk", name, disk.tags)
+    check_ours("disk", name, disk.tags)
     disks = place.compute.disks
     if disk.disk_state not in {"Unattached", "Attached", "Reserved"}:
         # Without waiting for its end: that's an error where an upload was left half done.
@@ -60,19 +59,10 @@ def remove_snapshot(place: AzurePlace, name: str) -> bool:
     snapshot = place.snapshot(name)
     if snapshot is None:
         return True
-    _check_ours("snapshot", name, snapshot.tags)
+    check_ours("snapshot", name, snapshot.tags)
     snapshots = place.compute.snapshots
     snapshots.begin_revoke_access(place.group, name, polling=False)
     return _begun(lambda: snapshots.begin_delete(place.group, name))
-
-
-def _check_ours(kind: str, name: str, tags: Mapping[str, str] | None) -> None:
-    if RUN_TAG not in (tags or {}):
-        message = (
-            f"The {kind} {name} has no tag {RUN_TAG}: something else made it, so it stays. Remove it yourself if it's "
-            "in the way, or rename it."
-        )
-        raise NotGivenBack(message)
 
 
 def _begun(begin: Callable[[], Any]) -> bool:

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from failback.clouds.azure.place import AzurePlace
+    from failback.model.recovery import Firmware
+    from failback.model.server import GuestOs
 
 OsType = Literal["Linux", "Windows"]
 Generation = Literal["V1", "V2"]
 """V1 is started by a BIOS, V2 by UEFI."""
+GENERATIONS: dict[Firmware, Generation] = {"bios": "V1", "uefi": "V2"}
+OS_TYPES: dict[GuestOs, OsType] = {"linux": "Linux", "windows": "Windows"}
+"""Our words in Azure's."""
 
 
 def make_disk(

@@ -17,7 +17,12 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     start = parse(event=event, model=StartEvent)
     state = around.guard(
         lambda: check_request(
-            start, targets=around.targets, functions=around.settings.functions, run_log=around.run_log
+            start,
+            targets=around.targets,
+            functions=around.settings.functions,
+            run_log=around.run_log,
+            book=around.servers,
+            clock=around.clock,
         )
     )
     return state.model_dump(mode="json")

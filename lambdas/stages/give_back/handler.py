@@ -1,4 +1,4 @@
-"""Give back: removes what a failed run has made, at home first, then in AWS."""
+"""Give back: undoes what a failed run, or one server of it, has made and changed: at home first, then in AWS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from failback.client_image import release_lease
 from failback.doorway import stage_doorway
 from failback.give_back import give_back
+from failback.server_return import AwsSide
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 def undo(state: RunState, around: Connections) -> StageResult[Returned, dict[str, JsonValue]]:
     """The stage's work."""
-    clouds = ((state.home.name, lambda: around.home(state).belongings), ("aws", lambda: around.belongings))
-    result = give_back(state, clouds, guard=around.guard)
+    side = AwsSide(recovery=around.recovery, servers=around.servers, run_log=around.run_log, clock=around.clock)
+    home = (state.home.name, lambda: around.home(state).belongings)
+    result = give_back(state, home, ("aws", lambda: around.belongings), side=side, guard=around.guard)
     if result.status == "done":
         release_lease(state, run_log=around.run_log)
     return result

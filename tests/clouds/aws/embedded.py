@@ -1,4 +1,7 @@
-"""The embedded parts of AWS that images go through (S3, EBS direct, AMIs), served on loopback, behind real boto3."""
+"""The embedded parts of AWS that images go through (S3, EBS direct, AMIs), served on loopback, behind real boto3.
+
+What EC2 does besides is moto's, as in the embedded clouds.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,17 @@ from localcloud.accounts import Accounts
 from localcloud.ebs.direct import EbsDirectService
 from localcloud.ebs.images import ImageService
 from localcloud.ebs.store import SnapshotStore
+from localcloud.gateway.call import read_call
+from localcloud.moto_seams.install import moto_application
 from localcloud.objects.service import ObjectService
 from localcloud.objects.store import ObjectStore
 from localcloud.serving import serve_application
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 Sdk: TypeAlias = Any
 """A client of boto3, made from a model at run time."""
@@ -61,8 +68,18 @@ def embedded_parts(folder: Path) -> Iterator[EmbeddedParts]:
     with (
         serve_application(objects) as s3,
         serve_application(EbsDirectService(store, accounts=accounts)) as ebs,
-        serve_application(images) as ec2,
+        serve_application(_ec2(images)) as ec2,
     ):
         yield EmbeddedParts(
             objects, store, images, client_at("s3", s3), client_at("ebs", ebs), client_at("ec2", ec2)
         )  # fmt: skip
+
+
+def _ec2(images: ImageService) -> WSGIApplication:
+    rest = moto_application()
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        call = read_call(environ)
+        return (images if images.handles(call.action, call.parameters) else rest)(environ, start_response)
+
+    return answer

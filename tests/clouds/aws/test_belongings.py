@@ -8,12 +8,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from failback.clouds.aws.belongings import AwsBelongings
+from failback.clouds.aws.hosts import Ec2Hosts
 from failback.clouds.aws.machine_images import Ec2MachineImages
 from failback.clouds.aws.objects import S3Objects
 from failback.clouds.aws.snapshots import EbsSnapshots
 from failback.errors import NotGivenBack
 from failback.model.run import Belonging
-from failback.naming import RUN_TAG
+from failback.naming import RUN_TAG, SERVER_TAG
 from tests.clouds.aws.embedded import BUCKET, EmbeddedParts, client_at, embedded_parts
 
 if TYPE_CHECKING:
@@ -36,6 +37,26 @@ def test_what_another_run_has_taken_over_stays(parts: EmbeddedParts) -> None:
     assert belongings.remove(Belonging(cloud="aws", kind="object", id="iso/y.iso"))
     assert objects.find("iso/x.iso") is not None
     assert objects.find("iso/y.iso") is not None
+
+
+def test_a_rule_whose_tag_is_gone_stays(parts: EmbeddedParts) -> None:
+    group = parts.ec2.create_security_group(GroupName="retagged", Description="x")["GroupId"]
+    rule = Ec2Hosts(parts.ec2).admit(group, "192.0.2.1/32", tags={RUN_TAG: "retagged"})
+    belongings = AwsBelongings(parts.ec2, parts.s3, BUCKET)
+    (found,) = belongings.made_by("retagged")
+    assert (found.kind, found.id, found.name) == ("rule", rule, group)
+    assert belongings.command(found).endswith(f"--group-id {group} --security-group-rule-ids {rule}")
+    parts.ec2.delete_tags(Resources=[rule], Tags=[{"Key": RUN_TAG}])
+    assert belongings.remove(found)
+    assert Ec2Hosts(parts.ec2).admits([group], "192.0.2.1/32")
+
+
+def test_objects_and_images_of_one_server_are_told_apart(parts: EmbeddedParts) -> None:
+    objects, belongings = S3Objects(parts.s3, BUCKET), AwsBelongings(parts.ec2, parts.s3, BUCKET)
+    for server in ("i-0000000a", "i-0000000b"):
+        objects.write(f"images/{server}", b"x", tags={RUN_TAG: "told-apart", SERVER_TAG: server})
+    assert [each.id for each in belongings.made_by("told-apart", server="i-0000000b")] == ["images/i-0000000b"]
+    assert len(belongings.made_by("told-apart")) == 2
 
 
 def test_a_snapshot_in_use_goes_once_its_image_is_gone(parts: EmbeddedParts) -> None:

@@ -45,6 +45,31 @@ def refused(code: str, operation: str = "PutSnapshotBlock", status: int = 400) -
             "aws iam enable-outbound-web-identity-federation",
             id="federation",
         ),
+        pytest.param(
+            refused("ServiceQuotaExceededException", "StartFailbackLaunch", 402), CloudRefused, "quota", id="drs-quota"
+        ),
+        pytest.param(refused("", "StartFailbackLaunch", 402), CloudRefused, "Service Quotas", id="drs-402"),
+        pytest.param(refused("ThrottlingException", "StopFailback", 429), CloudBusy, "busy", id="drs-throttled"),
+        pytest.param(refused("InternalServerException", "StopFailback", 500), CloudBusy, "busy", id="drs-fault"),
+        pytest.param(
+            refused("UninitializedAccountException", "DescribeRecoveryInstances"),
+            CloudRefused,
+            "DRS isn't set up in this Region",
+            id="drs-not-set-up",
+        ),
+        pytest.param(
+            refused("AccessDeniedException", "DescribeRecoveryInstances", 403),
+            CloudRefused,
+            "drs:DescribeRecoveryInstances",
+            id="drs-denied",
+        ),
+        pytest.param(refused("AccessDenied", "AssumeRole", 403), CloudRefused, "trust", id="role-denied"),
+        pytest.param(
+            refused("RulesPerSecurityGroupLimitExceeded", "AuthorizeSecurityGroupIngress"),
+            CloudRefused,
+            "quota",
+            id="rules",
+        ),
         pytest.param(EndpointConnectionError(endpoint_url="https://s3"), CloudUnreachable, "network", id="no-network"),
         pytest.param(ReadTimeoutError(endpoint_url="https://s3"), CloudUnreachable, "in time", id="time-out"),
         pytest.param(IncompleteReadError(actual_bytes=1, expected_bytes=2), CloudUnreachable, "2", id="broken-off"),

@@ -17,11 +17,12 @@ from localcloud.azure.clock import VirtualClock
 from localcloud.azure.cloud import AzureCloud, AzureEndpoints, AzureSettings
 from localcloud.azure.identity import FederatedCredential
 from localcloud.azure.network import VirtualNetwork
+from localcloud.azure.user_identities import UserIdentity
 from tests.home.memory import MemoryContent
 from tests.localcloud.azure.clients import AUTHORITY, ISSUER, SIGNER, SUBJECT, RecordedMachine, RecordingDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pytest
@@ -34,6 +35,9 @@ TENANT = "72f988bf-0000-4000-8000-2d7cd011db47"
 SUBSCRIPTION = "3f0e4b6a-0000-4000-8000-6f1d2b9c7a01"
 SUBNET = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/home/providers/Microsoft.Network/virtualNetworks/net/subnets/servers"
+)
+IDENTITY = UserIdentity(
+    "home", "failback-client", "9d1c2b3a-0000-4000-8000-1a2b3c4d5e6f", "4e5f6a7b-0000-4000-8000-6f5e4d3c2b1a"
 )
 MIB, GIB = 1 << 20, 1 << 30
 TARGET = AzureTarget(
@@ -99,6 +103,7 @@ def embedded_home(
         "credentials": (FederatedCredential(CLIENT_ID, ISSUER, SUBJECT, AUDIENCE),),
         "issuers": {ISSUER: SIGNER.public_key},
         "networks": (VirtualNetwork("home", "net", {"servers": "10.20.0.0/24"}),),
+        "identities": (IDENTITY,),
         "subscription": SUBSCRIPTION,
         "tenant": TENANT,
     }
@@ -110,6 +115,32 @@ def embedded_home(
         home = connect(TARGET, way_in)
         with home.place.compute, home.place.network:
             yield EmbeddedHome(home, cloud, at, clock, driver, folder)
+
+
+def occupy(azure: EmbeddedHome, kind: str, name: str, tags: Mapping[str, str]) -> None:
+    """Make a thing that isn't ours, as somebody at home would: a machine named so with its parts, or one part."""
+    place = azure.home.place
+    compute, network = place.compute, place.network
+    common: dict[str, Any] = {"location": "westeurope", "tags": dict(tags)}
+    if kind in {"disk", "machine"}:
+        values = {"diskSizeGB": 1, "osType": "Linux", "creationData": {"createOption": "Empty"}}
+        disk = f"{name}-of-another" if kind == "machine" else name
+        disk_body: Any = {**common, "properties": values}
+        disk_id = compute.disks.begin_create_or_update(place.group, disk, disk_body).result().id
+    if kind in {"interface", "machine"}:
+        configuration = {"name": "ip", "properties": {"subnet": {"id": SUBNET}}}
+        nic = f"{name}-of-another" if kind == "machine" else f"{name}-nic"
+        nic_body: Any = {**common, "properties": {"ipConfigurations": [configuration]}}
+        nic_id = network.network_interfaces.begin_create_or_update(place.group, nic, nic_body).result().id
+    if kind == "machine":
+        os_disk = {"createOption": "Attach", "osType": "Linux", "managedDisk": {"id": disk_id}}
+        values = {
+            "hardwareProfile": {"vmSize": "Standard_B2ms"},
+            "storageProfile": {"osDisk": os_disk},
+            "networkProfile": {"networkInterfaces": [{"id": nic_id}]},
+        }
+        body: Any = {**common, "properties": values}
+        compute.virtual_machines.begin_create_or_update(place.group, name, body).result()
 
 
 def client_image(size: int = 24 * MIB, *, seed: int = 1, good_footer: bool = True) -> MemoryContent:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from failback.clouds.azure.machines import AzureMachines
-from failback.clouds.azure.place import AzurePlace
-from failback.clouds.azure.sizes import CANDIDATES, pick_size
 from failback.errors import CloudRefused, NotGivenBack
-from failback.home_ports import MachineToTry as Machine
+from failback.home_ports import MachineNeeds
+from failback.home_ports import MachineToBuild as Machine
 from failback.naming import RUN_TAG
 from localcloud.azure.operations import Fault
 from tests.clouds.azure.embedded import SUBNET, TARGET, EmbeddedHome, small_image
@@ -48,7 +46,7 @@ def test_a_machine_is_made_of_tagged_parts_without_a_public_address(azure: Embed
     assert azure.names() == {NAME, *PARTS, "drs-failback-client-" + "0" * 20}
     assert all(azure.document(name)["tags"] == TAGS for name in (NAME, *PARTS))
     properties = azure.document(NAME)["properties"]
-    assert properties["hardwareProfile"]["vmSize"] == CANDIDATES[0]
+    assert properties["hardwareProfile"]["vmSize"] == "Standard_D2s_v5"
     assert properties["securityProfile"] == {"securityType": "Standard"}
     assert properties["diagnosticsProfile"]["bootDiagnostics"] == {"enabled": True}
     (configuration,) = azure.document(f"{NAME}-nic")["properties"]["ipConfigurations"]
@@ -124,40 +122,16 @@ def test_snapshots_and_half_uploaded_disks_are_given_back(azure: EmbeddedHome) -
     assert azure.names() == set()
 
 
-def test_a_size_of_the_target_s_own_is_taken_as_it_is_and_others_have_to_suit(azure: EmbeddedHome) -> None:
+def test_a_machine_takes_the_smallest_size_of_the_location_or_a_named_one(azure: EmbeddedHome) -> None:
     place = azure.home.place
-    assert pick_size(replace(place, target=TARGET.model_copy(update={"size": "Standard_X"})), "V1") == "Standard_X"
-    assert pick_size(place, "V2") == "Standard_B2ms"
+    assert azure.home.machines.offer(MachineNeeds("uefi", disks=4)) == "Standard_D2s_v5"
+    own = AzureMachines(replace(place, target=TARGET.model_copy(update={"size": "Standard_D4s_v5"})))
+    assert own.build(machine_of(azure)) == "running"
+    assert azure.machine(NAME).spec.size == "Standard_D4s_v5"
     with pytest.raises(CloudRefused, match="northeurope offers"):
-        pick_size(replace(place, target=TARGET.model_copy(update={"location": "northeurope"})), "V1")
-
-
-@pytest.mark.parametrize(
-    ("changes", "suits"),
-    [
-        ({}, True),
-        ({"restrictions": ["NotAvailableForSubscription"]}, False),
-        ({"resource_type": "disks"}, False),
-        ({"HyperVGenerations": "V2"}, False),
-        ({"DiskControllerTypes": "NVMe"}, False),
-        ({"DiskControllerTypes": None}, True),
-        ({"CpuArchitectureType": "Arm64"}, False),
-        ({"MemoryGB": "4"}, False),
-    ],
-    ids=str,
-)
-def test_a_size_suits_by_what_it_can_do(changes: dict[str, Any], suits: bool) -> None:
-    able = {"HyperVGenerations": "V1,V2", "DiskControllerTypes": "SCSI, NVMe", "MemoryGB": "8"} | changes
-    capabilities = [SimpleNamespace(name=name, value=value) for name, value in able.items()]
-    sku = SimpleNamespace(resource_type=changes.get("resource_type", "virtualMachines"), capabilities=capabilities,
-                          restrictions=changes.get("restrictions", []), name="Standard_D2s_v5")  # fmt: skip
-    listed: Any = SimpleNamespace(resource_skus=SimpleNamespace(list=lambda filter: [sku]))
-    place = AzurePlace(TARGET, listed, listed)
-    if suits:
-        assert pick_size(place, "V1") == "Standard_D2s_v5"
-    else:
-        with pytest.raises(CloudRefused):
-            pick_size(place, "V1")
+        AzureMachines(replace(place, target=TARGET.model_copy(update={"location": "northeurope"}))).offer(
+            MachineNeeds("bios", disks=0)
+        )
 
 
 def test_a_console_that_is_not_there_yet_is_empty(azure: EmbeddedHome) -> None:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from failback.clouds.aws.belongings import AwsBelongings
+from failback.clouds.aws.hosts import Ec2Hosts
 from failback.clouds.aws.machine_images import Ec2MachineImages
 from failback.clouds.aws.objects import S3Objects, S3Uploads
 from failback.clouds.aws.run_log import DynamoRunLog
+from failback.clouds.aws.server_book import DynamoServerBook
 from failback.clouds.aws.snapshots import EbsSnapshots
 from failback.model.run import Ami, Belonging
-from failback.naming import RUN_TAG
+from failback.naming import RUN_TAG, SERVER_TAG
 from tests.clouds.aws.embedded import BUCKET, EmbeddedParts, embedded_parts
+from tests.contracts.aws.estate import emulated, in_memory
 from tests.memory.belongings import MemoryBelongings
 from tests.memory.machine_images import MemoryMachineImages
 from tests.memory.objects import MemoryObjects, MemoryUploads
@@ -25,10 +28,13 @@ from tests.memory.snapshots import MemorySnapshots
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_s3 import S3Client
 
     from failback.ports import Belongings, MachineImages, ObjectStore, RunLog, SnapshotStore, UploadStore
+    from failback.recovery_ports import ServerBook
+    from tests.contracts.aws.estate import Estate
 
 KINDS = ("aws", "memory")
 _buckets = itertools.count(1)
@@ -52,11 +58,20 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Logged:
+    """The run log and the book of servers, of the same runs."""
+
+    run_log: RunLog
+    book: ServerBook
+
+
+@dataclass(frozen=True)
 class Made:
-    """Belongings, and how a run comes to have something."""
+    """Belongings, and how a run comes to have something; `rule` makes one for a server of it, where that can be."""
 
     belongings: Belongings
     make: Callable[[str], list[Belonging]]
+    rule: Callable[[str, str], Belonging] | None = None
 
 
 @pytest.fixture(scope="session")
@@ -113,20 +128,50 @@ def images(request: pytest.FixtureRequest) -> Images:
     return Images(Ec2MachineImages(parts.ec2), EbsSnapshots(parts.ebs, parts.ec2), register)
 
 
-@pytest.fixture(params=KINDS)
-def run_log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunLog]:
-    if request.param == "memory":
-        yield MemoryRunLog()
-        return
+@pytest.fixture(scope="module")
+def moto() -> Iterator[None]:
+    """moto's clouds behind boto3 of this process, for the tests of one module; their state machines run."""
     from moto import mock_aws
 
+    with pytest.MonkeyPatch.context() as patch, mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "x")
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+        yield
+
+
+@pytest.fixture(params=KINDS, scope="module")
+def estate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+    """One for all tests of a module: each has a failover of its own."""
+    if request.param == "memory":
+        yield in_memory()
+        return
+    request.getfixturevalue("moto")
+    with emulated(tmp_path_factory.mktemp("drs")) as estate:
+        yield estate
+
+
+@pytest.fixture
+def run_table(moto: None) -> Iterator[DynamoDBClient]:
     from tests.clouds.aws.tables import make_run_table
 
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "x")
-    with mock_aws():
-        client = make_run_table("runs")
-        yield DynamoRunLog(client, "runs")
+    client: DynamoDBClient = make_run_table("runs")
+    yield client
+    client.delete_table(TableName="runs")
+
+
+@pytest.fixture(params=KINDS)
+def logged(request: pytest.FixtureRequest) -> Logged:
+    if request.param == "memory":
+        log = MemoryRunLog()
+        return Logged(log, log.servers)
+    client: DynamoDBClient = request.getfixturevalue("run_table")
+    return Logged(DynamoRunLog(client, "runs"), DynamoServerBook(client, "runs"))
+
+
+@pytest.fixture
+def run_log(logged: Logged) -> RunLog:
+    return logged.run_log
 
 
 @pytest.fixture(params=KINDS)
@@ -143,14 +188,25 @@ def made(request: pytest.FixtureRequest) -> Made:
                 memory.add(run, thing)
             return things
 
-        return Made(memory, note)
+        def note_rule(run: str, server: str) -> Belonging:
+            thing = Belonging(cloud="aws", kind="rule", id=f"sgr-{run}-{server}", name="sg-1")
+            memory.add(run, thing, server=server)
+            return thing
+
+        return Made(memory, note, note_rule)
     parts: EmbeddedParts = request.getfixturevalue("parts")
     snapshots = EbsSnapshots(parts.ebs, parts.ec2)
 
     def make(run: str) -> list[Belonging]:
         return make_one_of_each(run, snapshots=snapshots, ec2=parts.ec2, s3=parts.s3, bucket=BUCKET)
 
-    return Made(AwsBelongings(parts.ec2, parts.s3, BUCKET), make)
+    def admit(run: str, server: str) -> Belonging:
+        group = parts.ec2.create_security_group(GroupName=f"{run}-{server}", Description="x")["GroupId"]
+        tags = {RUN_TAG: run, SERVER_TAG: server}
+        rule = Ec2Hosts(parts.ec2).admit(group, "192.0.2.1/32", tags=tags)
+        return Belonging(cloud="aws", kind="rule", id=rule, name=group)
+
+    return Made(AwsBelongings(parts.ec2, parts.s3, BUCKET), make, admit)
 
 
 def make_one_of_each(

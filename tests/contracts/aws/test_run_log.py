@@ -9,11 +9,13 @@ import pytest
 
 from failback.errors import RunUnknown
 from failback.model.record import RunRecord, StageEntry
+from failback.model.request import ServerRequest
 from failback.model.run import Outcome, Progress
 from tests.memory.clock import NOON
 
 if TYPE_CHECKING:
     from failback.ports import RunLog
+    from tests.contracts.aws.conftest import Logged
 
 MINUTE = timedelta(minutes=1)
 
@@ -58,6 +60,27 @@ def test_an_entry_keeps_its_beginning_and_counts_its_calls(run_log: RunLog) -> N
     assert (first.stage, first.calls) == ("check_request", 1)
     changed = {"began": NOON + 2 * MINUTE, "calls": 2}
     assert second == entry("fetch_iso", 3, status="done", facts={"key": "k", "size": 5}).model_copy(update=changed)
+
+
+def test_a_history_tells_of_each_server(logged: Logged) -> None:
+    run_log, book = logged.run_log, logged.book
+    run_log.open(record("r"))
+    servers = ("i-0000000a", "i-0000000b")
+    book.enlist("r", [ServerRequest(recovery_instance=each) for each in reversed(servers)])
+    run_log.note("r", entry("boot_client", 1), server=servers[1])
+    run_log.note("r", entry("register_client", 3), server=servers[1])
+    run_log.note("r", entry("boot_client", 2, status="done"), server=servers[1])
+    run_log.note("r", entry("boot_client", 2))
+    history = run_log.read("r")
+    assert history is not None
+    assert [each.record for each in history.servers] == list(book.of("r"))
+    assert [each.record.id for each in history.servers] == list(servers)
+    assert history.servers[0].stages == ()
+    assert [(each.stage, each.calls) for each in history.servers[1].stages] == [
+        ("boot_client", 2),
+        ("register_client", 1),
+    ]
+    assert [(each.stage, each.calls) for each in history.stages] == [("boot_client", 1)]
 
 
 def test_the_newest_runs_come_first(run_log: RunLog) -> None:

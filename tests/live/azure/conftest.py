@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from failback.home_ports import ImageContent, ImageImport, MachineState, MachineToTry
+    from failback.home_ports import ImageContent, ImageImport, MachineState, MachineToBuild
     from failback.model.run import Belonging
 
 # The contract's own names of runs, and our own.
@@ -50,7 +50,7 @@ class PatientImages(AzureImages):
 class PatientMachines(AzureMachines):
     """Gives a machine time between two looks."""
 
-    def build(self, machine: MachineToTry) -> MachineState:
+    def build(self, machine: MachineToBuild) -> MachineState:
         state = super().build(machine)
         if state == "building":
             # The contract looks twenty times, a machine takes some minutes.

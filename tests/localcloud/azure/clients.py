@@ -22,6 +22,7 @@ from azure.storage.blob import BlobClient
 
 from failback.errors import MachineError
 from failback.sinks.vhd import vhd_footer
+from localcloud.azure.user_identities import UserIdentity
 from localcloud.tokens import TokenSigner
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ CLIENT_ID = "0b4a7a31-0000-4000-8000-5d1b7f3c9e10"
 SIGNER = TokenSigner()
 AUTHORITY = trustme.CA()
 GROUP, LOCATION = "home", "westeurope"
+IDENTITY = UserIdentity(GROUP, "agent", "3c1d7e52-0000-4000-8000-c0ffee000001", "3c1d7e52-0000-4000-8000-c0ffee000002")
 
 
 def assertion(**changes: object) -> str:

@@ -13,6 +13,7 @@ from tests.localcloud.azure.clients import (
     AUDIENCE,
     AUTHORITY,
     CLIENT_ID,
+    IDENTITY,
     ISSUER,
     SIGNER,
     SUBJECT,
@@ -42,6 +43,7 @@ def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings_changes: dic
         folder=tmp_path / "azure",
         credentials=(FederatedCredential(CLIENT_ID, ISSUER, SUBJECT, AUDIENCE),),
         issuers={ISSUER: SIGNER.public_key},
+        identities=(IDENTITY,),
         **settings_changes,
     )
     driver = RecordingDriver()

@@ -12,7 +12,7 @@ from azure.mgmt.compute._utils.model_base import SdkJSONEncoder
 
 from localcloud.azure.refusals import ArmRefusal
 from localcloud.azure.schema import checked_answer
-from tests.localcloud.azure.clients import GROUP, LOCATION, Azure, empty_disk, made, refused, uploaded_disk
+from tests.localcloud.azure.clients import GROUP, IDENTITY, LOCATION, Azure, empty_disk, made, refused, uploaded_disk
 from tests.localcloud.azure.test_machines import create, machine, serial_log, swap
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def go_all_the_way(azure: Azure, compute: ComputeManagementClient, network: Netw
     creation: Any = {"createOption": "Copy", "sourceResourceId": client}
     body: Any = {"location": LOCATION, "properties": {"creationData": creation, "incremental": True}}
     compute.snapshots.begin_create_or_update(GROUP, "moment", body).result()
-    identity = {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {"/identities/one": {}}}
+    identity_id = IDENTITY.resource_id(azure.settings.subscription)
+    identity = {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {identity_id: {}}}
     create(compute, machine(client, nic, data=(data,), userData="AAAA") | {"identity": identity})
     compute.virtual_machines.get(GROUP, "server", expand="userData")
     compute.virtual_machines.get(GROUP, "server", expand="instanceView")

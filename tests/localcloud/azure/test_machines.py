@@ -9,7 +9,16 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient
 
-from tests.localcloud.azure.clients import GROUP, LOCATION, Azure, empty_disk, made, refused, upload_disk, uploaded_disk
+from tests.localcloud.azure.clients import (
+    GROUP,
+    LOCATION,
+    Azure,
+    empty_disk,
+    made,
+    refused,
+    upload_disk,
+    uploaded_disk,
+)
 
 if TYPE_CHECKING:
     from azure.mgmt.compute import ComputeManagementClient
@@ -138,6 +147,7 @@ def test_user_data_identity_and_tags_change_while_it_runs(
         ({"hardwareProfile": {"vmSize": "Standard_Huge"}}, "InvalidParameter"),
         ({"hardwareProfile": {"vmSize": "Standard_DC2s_v3"}}, "BadRequest"),
         ({"hardwareProfile": {"vmSize": "Standard_D2s_v6"}}, "BadRequest"),
+        ({"hardwareProfile": {"vmSize": "Standard_D2s_v4"}}, "SkuNotAvailable"),
         ({"securityProfile": {"uefiSettings": {"secureBootEnabled": True}}}, "BadRequest"),
         ({"securityProfile": {"securityType": "TrustedLaunch"}}, "BadRequest"),
         ({"securityProfile": {"securityType": "ConfidentialVM"}}, "NotEmulated"),
@@ -244,6 +254,10 @@ def test_the_sizes_on_offer(compute: ComputeManagementClient) -> None:
     values = {each.name: each.value for each in sizes["Standard_D2s_v6"].capabilities or []}
     assert values["HyperVGenerations"] == "V2"
     assert values["DiskControllerTypes"] == "NVMe"
+    temporary = {each.name: each.value for each in sizes["Standard_B2ms"].capabilities or []}
+    assert (temporary["MaxResourceVolumeMB"], values["MaxResourceVolumeMB"]) == ("16384", "0")
+    plain = {each.name: each.value for each in sizes["Standard_D2_v3"].capabilities or []}
+    assert (plain["PremiumIO"], plain["MaxDataDiskCount"], plain["vCPUs"]) == ("False", "4", "2")
     assert list(compute.resource_skus.list(filter="location eq 'nowhere'")) == []
     with refused("InvalidFilter"):
         list(compute.resource_skus.list(filter="name eq 'x'"))

@@ -14,8 +14,10 @@ from failback.image.layout import CORE_PARTITION, ISO_OFFSET, STATE_PARTITION, S
 from failback.image.source import FileSource
 from failback.model.agent import AgentSettings
 from localcloud.guests.azure_machine import disk_serial
+from localcloud.guests.client import ClientFailed
 from localcloud.guests.scripted import GuestPlan, ScriptedDriver
-from localcloud.guests.surroundings import STS_ADDRESS, sts_forward
+from localcloud.guests.surroundings import STS_ADDRESS, recovery_forward, sts_forward
+from localcloud.machines.spec import Forward
 from localcloud.metadata_azure import issuer
 from localcloud.sts import RoleTrust, SecurityTokenService
 from localcloud.tokens import TokenSigner
@@ -24,9 +26,10 @@ from tests.localcloud.guests.contract import SETTINGS, azure_of, check_boot_test
 from tests.localcloud.guests.machines import IDENTITY, TARGET_SIZE, disk, machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from localcloud.azure.driver import MachineSpec
+    from localcloud.guests.client import ClientTask
     from localcloud.guests.guest import Guest
     from localcloud.guests.scripted import Behaviour
     from localcloud.machines.spec import Firmware
@@ -180,10 +183,12 @@ def test_a_failback_with_this_machines_identity(tmp_path: Path, client_image: Pa
         | {"credentials": "web-identity", "role_arn": ROLE, "audience": WANTED_AUDIENCE, "role_session": "web-1"}
         | {"sts_endpoint": f"https://{STS_ADDRESS}/", "ca_certificates": sts.ca_certificates, "mapping": mapping}
     )
-    written: list[tuple[str, str]] = []
+    tasks: list[ClientTask] = []
 
-    def client(told: AgentSettings, files: Mapping[str, Path]) -> None:
-        written.extend((told.run, f"{volume} {path.name}") for volume, path in files.items())
+    def client(task: ClientTask) -> bool:
+        tasks.append(task)
+        task.say("replicating")
+        return True
 
     os_disk = disk(tmp_path, image=client_image)
     spec = machine(os_disk, settings, data=targets)
@@ -192,16 +197,21 @@ def test_a_failback_with_this_machines_identity(tmp_path: Path, client_image: Pa
         with ScriptedDriver(tmp_path / "machines", plan=plan, forwards=forwards, signer=signer) as driver:
             first = driver.start(spec)
             assert ended(first) == [
-                *("started", "settings", "credentials", "mapping", "client-start", "client-running", "completed"),
-                "poweroff",
+                *("started", "settings", "credentials", "mapping", "client-start", "client-running"),
+                *("client-running", "completed", "poweroff"),
             ]
             assert ended(driver.start(spec)) == ["started", "settings", "already-completed", "poweroff"]
     text = first.console().decode()
     assert "mapping /dev/xvda=/dev/sdc,/dev/xvdb=/dev/sdb,/dev/xvdc=EXCLUDE" in text
-    assert written == [
-        ("run-1", f"/dev/xvda {targets[1].path.name}"), ("run-1", f"/dev/xvdb {targets[0].path.name}"),
-    ]  # fmt: skip
+    (task,) = tasks
+    assert task.files == {"/dev/xvda": targets[1].path, "/dev/xvdb": targets[0].path}
+    assert task.devices == {"/dev/xvda": "/dev/sdc", "/dev/xvdb": "/dev/sdb"}
+    assert (task.address, task.settings.run) == ("10.20.0.4", "run-1")
     (session,) = sts.sessions
+    given = task.credentials
+    assert (given.access_key, given.secret_key) == (session.access_key, session.secret_key)
+    assert given.session_token == session.session_token
+    assert session.secret_key not in repr(task)
     assert session.session_name == "web-1"
     assert session.secret_key not in text
     with FileSource(os_disk.path) as source:
@@ -236,6 +246,42 @@ def test_keys_are_asked_for_and_taken_from_newer_settings_of_the_same_run(tmp_pa
         guest.refresh(machine(os_disk, keys_settings(**KEYS), data=[target]))
         assert "credentials-wanted" in ended(guest)
         assert KEYS["secret_key"] not in guest.console().decode()
+
+
+def test_a_client_that_fails_says_why_and_its_machine_stays_on(tmp_path: Path, client_image: Path) -> None:
+    def client(task: ClientTask) -> bool:
+        message = f"no launch for {task.credentials.access_key}"
+        raise ClientFailed(message)
+
+    spec = machine(disk(tmp_path, image=client_image), keys_settings(**KEYS), data=[disk(tmp_path, lun=3)])
+    with ScriptedDriver(tmp_path / "machines", plan=GuestPlan(client=client)) as driver:
+        said(driver.start(spec), f"failed client exit=1 last line: no launch for {KEYS['access_key']}")
+
+
+def test_a_client_ends_with_its_machine_and_completes_nothing(tmp_path: Path, client_image: Path) -> None:
+    os_disk = disk(tmp_path, image=client_image)
+    spec = machine(os_disk, keys_settings(**KEYS), data=[disk(tmp_path, lun=3)])
+    plan = GuestPlan(client=lambda task: not task.stopping.wait(20))
+    with ScriptedDriver(tmp_path / "machines", plan=plan) as driver:
+        guest = driver.start(spec)
+        said(guest, "client-running")
+        guest.stop()
+        assert marks(guest.console())[-1] == "client-running"
+        assert "client-running" in said(driver.start(spec), "client-running")
+
+
+def test_what_a_machine_reaches_is_looked_up_at_its_start(tmp_path: Path, client_image: Path) -> None:
+    there: list[str] = []
+
+    def surroundings(spec: MachineSpec) -> list[Forward]:
+        return [recovery_forward(f"169.254.64.{number}", to_port=1) for number, _ in enumerate(there)]
+
+    spec = machine(disk(tmp_path, image=client_image))
+    forwards = (sts_forward("https://127.0.0.1:2"),)
+    with ScriptedDriver(tmp_path / "machines", forwards=forwards, surroundings=surroundings) as driver:
+        assert driver.reach(spec) == forwards
+        there.append("an instance")
+        assert driver.reach(spec) == (*forwards, Forward("169.254.64.0", 1500, 1, announced=True))
 
 
 def test_mappings_that_fit_no_disk_or_have_colons(tmp_path: Path, client_image: Path) -> None:

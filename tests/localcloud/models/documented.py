@@ -57,9 +57,11 @@ _S3 = {
     # No code of S3's: RFC 9110, section 15.4.5.
     "NotModified": 304,
 }  # fmt: skip
-# AWS STS API reference, "Common errors"; AssumeRoleWithWebIdentity's refusal by the trust policy is AccessDenied.
+# AWS STS API reference, "Common errors", where keys that have run out are ExpiredToken in the answers;
+# AssumeRoleWithWebIdentity's refusal by the trust policy is AccessDenied.
 _STS = {
     "AccessDenied": 403,
+    "ExpiredToken": 403,
     "InvalidAction": 400,
     "MissingAuthenticationToken": 403,
     "NotImplemented": 400,

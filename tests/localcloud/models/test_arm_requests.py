@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from failback.home_ports import MachineToTry
+from failback.home_ports import DataDisk, MachineToBuild
 from localcloud.azure.schema import checked_answer
-from tests.clouds.azure.embedded import embedded_home, small_image
+from tests.clouds.azure.embedded import IDENTITY, SUBSCRIPTION, embedded_home, small_image
 from tests.home.test_contract import KEY, TAGS
 from tests.localcloud.azure.test_answers import PATH, Recorder, judge
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from failback.model.recovery import Firmware
+    from failback.model.server import GuestOs
     from tests.clouds.azure.embedded import EmbeddedHome
 
 pytestmark = pytest.mark.embedded
@@ -41,6 +43,7 @@ REQUESTS = {
     "DELETE networkinterfaces": None,
     "GET networkinterfaces": None,
     "PUT virtualmachines": ("compute", "VirtualMachine"),
+    "PATCH virtualmachines": ("compute", "VirtualMachineUpdate"),
     "DELETE virtualmachines": None,
     "GET virtualmachines": None,
     "GET virtualmachines instanceview": None,
@@ -108,17 +111,22 @@ def _sources(folder: str) -> str:
 
 
 def go_all_the_way(embedded: EmbeddedHome) -> None:
-    """Import, try on both firmwares, look, note, give back; and a snapshot that somebody made for us."""
+    """Import, build by both firmwares, tell, look, note, give back; and a snapshot that somebody made for us."""
     home = embedded.home
     cursor: Any = {}
     while (step := home.images.advance(KEY, small_image(), cursor=cursor, tags=TAGS)).image is None:
         cursor = step.cursor
     home.images.note_test(step.image, "ready")
-    for firmware in ("bios", "uefi"):
-        name = f"drs-failback-test-{firmware}"
-        machine = MachineToTry(name, step.image, "uefi" if firmware == "uefi" else "bios", "version=1\n", TAGS)
+    firmwares: tuple[tuple[Firmware, GuestOs], ...] = (("bios", "linux"), ("uefi", "windows"))
+    for firmware, os in firmwares:
+        name = f"drs-failback-client-{firmware}"
+        disks = (DataDisk(f"{name}-0", 1, 0, os=os, firmware=firmware), DataDisk(f"{name}-1", 1, 3, sku="Premium_LRS"))
+        machine = MachineToBuild(name, step.image, firmware, "version=1\n", TAGS, disks=disks, os=os,
+                                 identity=IDENTITY.resource_id(SUBSCRIPTION))  # fmt: skip
+        assert home.machines.address(name, tags=TAGS)
         while home.machines.build(machine) == "building":
             pass
+        home.machines.tell(name, "version=1\nother=1\n")
         assert home.machines.console(name)
     creation = {"createOption": "Copy", "sourceResourceId": step.image.id}
     body: Any = {"location": "westeurope", "tags": TAGS, "properties": {"creationData": creation, "incremental": True}}

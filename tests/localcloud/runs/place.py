@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from failback.clouds.aws.run_log import DynamoRunLog
+from localcloud.drs.scripted_client import scripted_client
 from localcloud.embedded.clouds import REGION, CloudSettings, run_clouds
 from localcloud.embedded.deploy import deploy
+from localcloud.embedded.guest_network import GuestNetwork
 from localcloud.embedded.iso_bucket import HASH_KEY, ISO_KEY, iso_buckets, publish_iso
 from localcloud.embedded.listing import listing
 from localcloud.embedded.synthesis import TARGET, synthesise, write_deployment
@@ -19,12 +22,13 @@ from localcloud.faults import FaultPlan
 from localcloud.guests.scripted import GuestPlan, ScriptedDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from failback.model.record import RunHistory
     from localcloud.embedded.clouds import EmbeddedClouds
     from localcloud.embedded.deploy import Deployed
     from localcloud.faults import FaultRule
+    from localcloud.guests.client import ClientTask
 
 ROOT = Path(__file__).resolve().parents[3]
 LONGEST = 240.0
@@ -39,6 +43,7 @@ class Place:
     clouds: EmbeddedClouds
     deployed: Deployed
     machines: list[GuestPlan]
+    moment: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def bucket(self) -> str:
@@ -59,6 +64,20 @@ class Place:
             assert time.monotonic() < end, f"the run didn't end: {self.history(execution)}"
             time.sleep(0.05)
         return told
+
+    def finish_watched(self, execution: str) -> Sdk:
+        """Wait for a run's end, with a clock that goes a minute ahead with each look."""
+        states, end = self.clouds.client("stepfunctions"), time.monotonic() + LONGEST
+        while (told := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
+            assert time.monotonic() < end, f"the run didn't end: {self.history(execution)}"
+            self.tick()
+            time.sleep(0.1)
+        return told
+
+    def tick(self, *, minutes: float = 1.0) -> None:
+        """Let the schedules' clock go on."""
+        self.moment += timedelta(minutes=minutes)
+        self.clouds.aws.clock.tick(self.moment)
 
     def wait_for(self, execution: str, state: str) -> None:
         """Wait until the run enters that state of the machine."""
@@ -128,13 +147,19 @@ class Place:
 def open_place(folder: Path, iso: Path, **settings: Any) -> Iterator[Place]:  # noqa: ANN401
     """The clouds, deployed; what's staged and synthesised is kept between tests under `build`."""
     machines: list[GuestPlan] = []
+    client: list[Callable[[ClientTask], bool]] = []
 
     def plan(_spec: object) -> GuestPlan:
-        return machines.pop(0) if machines else GuestPlan()
+        return machines.pop(0) if machines else GuestPlan(client=client[0])
 
-    with ScriptedDriver(folder / "machines", plan=plan) as driver:
-        given = CloudSettings(folder / "clouds", iso, driver, **{"wait_scale": 0.02, **settings})
+    network = GuestNetwork()
+    around: Sdk = {"surroundings": network.surroundings, "signer": network.signer}
+    with ScriptedDriver(folder / "machines", plan=plan, **around) as driver:
+        given = CloudSettings(folder / "clouds", iso, driver, network=network, **{"wait_scale": 0.02, **settings})
         with run_clouds(given) as clouds:
+            client.append(
+                scripted_client(clouds.drs, door_url=clouds.drs_url, replication_port=clouds.replication_port)
+            )
             at_home = clouds.azure_settings
             file = write_deployment(
                 ROOT / "build/test-deployment.json", subscription=at_home.subscription, tenant=at_home.tenant

@@ -1,0 +1,144 @@
+"""What the domain asks of AWS on a server's way home: DRS, the instances behind it, whoever waits for a milestone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pydantic import SecretStr
+
+    from failback.model.recovery import FailbackConfiguration, Host, RecoveryInstance, SourceServer
+    from failback.model.request import ServerRequest
+    from failback.model.server import (
+        BeforeImage,
+        Parked,
+        ReplicationProgress,
+        ServerOutcome,
+        ServerPlan,
+        ServerRecord,
+    )
+
+MOST_IDS = 200
+"""Recovery instances that one call describes (DescribeRecoveryInstances, filters.recoveryInstanceIDs)."""
+
+
+class RecoveryService(Protocol):
+    """AWS Elastic Disaster Recovery, as far as failing back takes it."""
+
+    def instances(self, ids: Sequence[str]) -> Mapping[str, RecoveryInstance]:
+        """Those of the recovery instances that there are, by id: one call for each 200 ids."""
+        ...
+
+    def sources(self, ids: Sequence[str]) -> Mapping[str, SourceServer]:
+        """Those of the source servers that there are, by id."""
+        ...
+
+    def configuration(self, instance: str) -> FailbackConfiguration:
+        """How the recovery instance replicates to its client."""
+        ...
+
+    def configure(self, instance: str, configuration: FailbackConfiguration) -> None:
+        """Set that; it counts for a client that's booted afterwards."""
+        ...
+
+    def stop(self, instance: str) -> None:
+        """End the failback that's under way, if there is one: the recovery instance stays as it is and serves on."""
+        ...
+
+    def mark(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Put tags on a recovery instance."""
+        ...
+
+    def unmark(self, arn: str, names: Iterable[str]) -> None:
+        """Take tags off it; ones that aren't there are fine."""
+        ...
+
+
+class RecoveryHosts(Protocol):
+    """The EC2 instances that recovery instances are, and the way to their port 1500."""
+
+    def describe(self, ids: Sequence[str]) -> Mapping[str, Host]:
+        """Those of the instances that there are, by id."""
+        ...
+
+    def admits(self, groups: Sequence[str], cidr: str) -> bool:
+        """Whether any rule of the security groups lets that address in to TCP port 1500 already."""
+        ...
+
+    def admit(self, group: str, cidr: str, *, tags: Mapping[str, str]) -> str:
+        """Let that address in to TCP port 1500 and return the rule's id; a rule of the same tags is adopted."""
+        ...
+
+
+class KeyMint(Protocol):
+    """Short-lived keys for a client machine whose home can't vouch for it."""
+
+    def mint(self, role: str, *, session: str, instance_arn: str) -> tuple[SecretStr, SecretStr, SecretStr]:
+        """Access key, secret key and session token for one hour, good for that recovery instance only."""
+        ...
+
+
+class TaskTokens(Protocol):
+    """Executions that wait with a task token."""
+
+    def succeed(self, token: str, output: str) -> bool:
+        """Let one go on with `output` (JSON); False where nobody waits with that token any more."""
+        ...
+
+    def fail(self, token: str, *, error: str, cause: str) -> bool:
+        """Let one fail; False where nobody waits with that token any more."""
+        ...
+
+
+class WaitingRoom(Protocol):
+    """Who waits for a milestone."""
+
+    def park(self, parked: Parked) -> None:
+        """Take in, in place of what waited there for the same milestone before: its token is the one that counts."""
+        ...
+
+    def everyone(self) -> Iterable[Parked]:
+        """All that wait."""
+        ...
+
+    def keep(self, parked: Parked) -> None:
+        """Keep what changed about one, unless another token has taken its place, or it has left."""
+        ...
+
+    def leave(self, parked: Parked) -> None:
+        """Let it out, unless another token has taken its place; one that isn't there is fine."""
+        ...
+
+
+class ServerBook(Protocol):
+    """What is known of a run's servers."""
+
+    def enlist(self, run: str, requests: Sequence[ServerRequest]) -> None:
+        """Note the servers of a run; those that are there already stay as they are."""
+        ...
+
+    def find(self, run: str, server: str) -> ServerRecord | None:
+        """One server's record."""
+        ...
+
+    def of(self, run: str) -> Sequence[ServerRecord]:
+        """All of a run, in the order of their ids."""
+        ...
+
+    def plan(self, run: str, plan: ServerPlan) -> None:
+        """Keep what's planned for a server, in place of an earlier plan."""
+        ...
+
+    def remember(self, run: str, server: str, before: BeforeImage) -> BeforeImage:
+        """Keep how things were before the first change: the first one counts, and is what's returned."""
+        ...
+
+    def progress(self, run: str, server: str, progress: ReplicationProgress) -> None:
+        """Keep how far a server's replication is."""
+        ...
+
+    def settle(self, run: str, server: str, outcome: ServerOutcome) -> None:
+        """Keep how a server's part of the run ended."""
+        ...

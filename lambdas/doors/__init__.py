@@ -1,0 +1,1 @@
+"""Functions that people and services come in by."""

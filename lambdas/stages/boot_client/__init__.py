@@ -1,0 +1,1 @@
+"""The stage boot_client."""

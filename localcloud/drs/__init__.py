@@ -1,0 +1,1 @@
+"""AWS Elastic Disaster Recovery of the embedded AWS: recovery instances, their replication back, launches."""

@@ -1,0 +1,39 @@
+"""A waiting room in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from failback.model.server import Parked
+
+
+class MemoryWaitingRoom:
+    """A WaitingRoom; `parked` by milestone, run and server."""
+
+    def __init__(self) -> None:
+        self.parked: dict[tuple[str, str, str], Parked] = {}
+
+    def park(self, parked: Parked) -> None:
+        self.parked[_place(parked)] = parked
+
+    def everyone(self) -> Iterable[Parked]:
+        return [self.parked[place] for place in sorted(self.parked)]
+
+    def keep(self, parked: Parked) -> None:
+        if self._waits(parked):
+            self.parked[_place(parked)] = parked
+
+    def leave(self, parked: Parked) -> None:
+        if self._waits(parked):
+            del self.parked[_place(parked)]
+
+    def _waits(self, parked: Parked) -> bool:
+        there = self.parked.get(_place(parked))
+        return there is not None and there.token == parked.token
+
+
+def _place(parked: Parked) -> tuple[str, str, str]:
+    return parked.milestone, parked.run, parked.server
