@@ -14,7 +14,13 @@ ROOT = Path(__file__).resolve().parent
 # What starts whole embedded clouds: quick one by one, a minute together.
 _PLACES = ("azure", "drs", "ebs", "embedded", "gateway", "lambda_runner", "objects", "runs", "test_federation.py")
 EMBEDDED = tuple(ROOT / "localcloud" / name for name in _PLACES)
-EMBEDDED_FILES = ("test_way_of_an_image.py", "test_states_battery.py", "test_schedules.py", "test_faults.py")
+EMBEDDED_FILES = (
+    "test_way_of_an_image.py",
+    "test_servers_map.py",
+    "test_states_battery.py",
+    "test_schedules.py",
+    "test_faults.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
