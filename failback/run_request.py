@@ -98,7 +98,12 @@ def _record(state: RunState) -> RunRecord:
 
 
 def _lock(state: RunState, on_failure: ExitStack, *, run_log: RunLog, now: datetime) -> None:
-    """Take every server's lock, to be given back on failure; raises RequestInvalid that names who holds the others."""
+    """Take every server's lock, to be given back on failure; raises RequestInvalid that names who holds the others.
+
+    Only a run that changes something at its servers keeps others from them.
+    """
+    if state.goal != "failback":
+        return
     faults, run = [], state.run.id
     for number, server in enumerate(state.servers):
         name = server_lock(server.id)

@@ -135,6 +135,14 @@ def test_a_server_of_another_run_is_refused_and_no_lock_is_kept() -> None:
     assert not run_log.servers.records
 
 
+@pytest.mark.parametrize("goal", ["check", "prepare"])
+def test_a_run_that_changes_no_server_neither_takes_locks_nor_minds_them(goal: str) -> None:
+    run_log = MemoryRunLog()
+    run_log.lease(server_lock(ONE), "last-week", now=NOON, until=NOON + timedelta(days=1))
+    assert check(of_servers({"recovery_instance": ONE}, goal=goal), run_log).servers[0].id == ONE
+    assert set(run_log.leases) == {server_lock(ONE)}
+
+
 def test_a_lock_that_ran_out_is_taken_over() -> None:
     run_log = MemoryRunLog()
     run_log.lease(server_lock(TWO), "last-month", now=NOON - timedelta(days=32), until=NOON - timedelta(days=1))

@@ -15,6 +15,8 @@ Goal = Literal["prepare", "check", "failback"]
 WayName = Literal["new", "helper"]
 MOST_SERVERS = 500
 """Of one run: as many as DRS takes in all its jobs together."""
+MOST_REPLICATING = 300
+"""Servers that may replicate at once in one account and Region (DRS's quota)."""
 MOST_DISKS = 60
 LONGEST_WAIT_HOURS = 28 * 24
 """The state machine itself ends after 30 days."""
@@ -61,7 +63,8 @@ class ReplicationChoice(Facts):
 
     `private_ip`: by the recovery instance's private address, which takes a VPN or interconnect. `bandwidth_mbps` bounds
     what a recovery instance sends (0: nothing does). A server that isn't ready after `deadline_hours`, or has been
-    stalled for `stuck_minutes`, fails; with `on_stuck` "wait" a stall is told and waited out.
+    stalled for `stuck_minutes`, fails; with `on_stuck` "wait" a stall is told and waited out. `at_once` servers at most
+    are on their way at the same time, those that replicate included.
     """
 
     private_ip: bool = True
@@ -69,6 +72,7 @@ class ReplicationChoice(Facts):
     deadline_hours: Annotated[int, Field(ge=1, le=LONGEST_WAIT_HOURS)] = 14 * 24
     stuck_minutes: Annotated[int, Field(ge=5, le=LONGEST_WAIT_HOURS * 60)] = 60
     on_stuck: Literal["fail", "wait"] = "fail"
+    at_once: Annotated[int, Field(ge=1, le=MOST_REPLICATING)] = 100
 
 
 class RunRequest(Facts):

@@ -88,7 +88,7 @@ class Cloud:
             "target": {"name": "home"},
             "home": {"name": "azure", "functions": {**named, "give_back": "give_back"}},
             "client_image": {},
-            "replication": {},
+            "replication": {"at_once": 100},
             "timeout_seconds": timeout_seconds,
             "find_client_image": {},
             "servers": [{"id": server} for server in servers],
