@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,6 +119,41 @@ def test_equal_sizes_and_any_order_are_told_apart_by_name(resolver: Resolver) ->
     assert mapping == "/dev/xvda=/dev/sdd,/dev/xvdb=/dev/sda,/dev/xvdc=/dev/sdc"
     assert resolver.resolve("/dev/xvda name=client")[0] == 1
     assert resolver.resolve("/dev/xvda name=2")[0] == 1
+
+
+ROLES = {"own": "0:0:0:0", "temp": "1:0:0:1", "first": "5:0:0:2", "second": "5:0:0:3"}
+"""Disks of one and the same size, by what they are, with the addresses that a Hyper-V machine gives them."""
+
+
+@pytest.mark.parametrize("order", list(permutations(ROLES)), ids="-".join)
+def test_in_whatever_order_equal_disks_appear_the_own_one_is_never_named(
+    resolver: Resolver, order: tuple[str, ...]
+) -> None:
+    named = {role: f"sd{letter}" for letter, role in zip("abcd", order, strict=True)}
+    paths = {role: resolver.system.add_scsi(named[role], ROLES[role], GIB) for role in order}
+    resolver.system.add_client_disk(paths["own"])
+    resolver.system.add_partition(paths["temp"], 1)
+    status, own, mapping = resolver.resolve(f"/dev/xvda lun=2 size={GIB}", f"/dev/xvdb lun=3 size={GIB}")
+    assert (status, own) == (0, f"own={named['own']} state=/dev/{named['own']}4")
+    assert mapping == f"/dev/xvda=/dev/{named['first']},/dev/xvdb=/dev/{named['second']}"
+    status, _, faults = resolver.resolve(f"/dev/xvda lun=0 size={GIB}", f"/dev/xvdb size={GIB}")
+    assert status == 1
+    assert f"/dev/xvda lun=0 size={GIB}: no disk fits" in faults
+    assert f"/dev/{named['own']}" not in faults
+
+
+@pytest.mark.parametrize("order", list(permutations(("own", "local", "data"))), ids="-".join)
+def test_in_whatever_order_nvme_disks_appear_the_own_one_is_never_named(
+    resolver: Resolver, order: tuple[str, ...]
+) -> None:
+    named = {role: f"nvme{number}n1" for number, role in enumerate(order)}
+    paths = {role: resolver.system.add_nvme(named[role], GIB, serial=f"serial-{role}") for role in order}
+    resolver.system.add_client_disk(paths["own"])
+    status, own, mapping = resolver.resolve(f"/dev/nvme0n1 name=serial-data size={GIB}")
+    assert (status, own) == (0, f"own={named['own']} state=/dev/{named['own']}p4")
+    assert mapping == f"/dev/nvme0n1=/dev/{named['data']}"
+    assert resolver.resolve(f"/dev/nvme0n1 name=serial-own size={GIB}")[0] == 1
+    assert f"/dev/{named['own']} " not in resolver.resolve(f"/dev/nvme0n1 size={GIB}")[2]
 
 
 def test_nvme_disks_by_serial_and_size(resolver: Resolver) -> None:
