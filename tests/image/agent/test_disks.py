@@ -149,11 +149,11 @@ def test_in_whatever_order_nvme_disks_appear_the_own_one_is_never_named(
     named = {role: f"nvme{number}n1" for number, role in enumerate(order)}
     paths = {role: resolver.system.add_nvme(named[role], GIB, serial=f"serial-{role}") for role in order}
     resolver.system.add_client_disk(paths["own"])
-    status, own, mapping = resolver.resolve(f"/dev/nvme0n1 name=serial-data size={GIB}")
+    status, own, mapping = resolver.resolve(f"/dev/xvda name=serial-data size={GIB}")
     assert (status, own) == (0, f"own={named['own']} state=/dev/{named['own']}p4")
-    assert mapping == f"/dev/nvme0n1=/dev/{named['data']}"
-    assert resolver.resolve(f"/dev/nvme0n1 name=serial-own size={GIB}")[0] == 1
-    assert f"/dev/{named['own']} " not in resolver.resolve(f"/dev/nvme0n1 size={GIB}")[2]
+    assert mapping == f"/dev/xvda=/dev/{named['data']}"
+    assert resolver.resolve(f"/dev/xvda name=serial-own size={GIB}")[0] == 1
+    assert f"/dev/{named['own']} " not in resolver.resolve(f"/dev/xvda size={GIB}")[2]
 
 
 def test_nvme_disks_by_serial_and_size(resolver: Resolver) -> None:
