@@ -23,6 +23,9 @@ def up(
         Path | None,
         typer.Option(help="A client ISO of your own. Default: the stand-in.", exists=True, dir_okay=False),
     ] = None,
+    servers: Annotated[
+        int, typer.Option(help="Servers that a failover has left in AWS, to be taken home.", min=0, max=20)
+    ] = 1,
 ) -> None:
     """Start them and deploy the product into them; once they run, this command ends."""
     # Late: the embedded clouds' libraries take longer to load than everything else of the command.
@@ -37,7 +40,7 @@ def up(
     typer.echo(f"Starting AWS and Azure on this machine; what they hold and say is kept in {folder}.")
     began = time.monotonic()
     try:
-        state = start(folder, StartOptions(iso=iso), on_progress=lambda step: _tell(step, began))
+        state = start(folder, StartOptions(iso=iso, servers=servers), on_progress=lambda step: _tell(step, began))
     except KeyboardInterrupt:
         typer.echo("Stopped; nothing of the embedded clouds runs.", err=True)
         raise typer.Exit(130) from None
@@ -81,6 +84,7 @@ def _tell(step: str, began: float) -> None:
 
 def _show(state: EmbeddedState) -> None:
     from cli.units import aligned
+    from localcloud.embedded.synthesis import TARGET
 
     rows = [
         ("process", f"{state.pid}, since {state.started:%Y-%m-%d %H:%M:%S %Z}".rstrip()),
@@ -89,6 +93,7 @@ def _show(state: EmbeddedState) -> None:
         ("client ISO", f"{state.iso}{' (stand-in)' if state.iso_is_standin else ''}"),
         ("stack", state.stack),
         *sorted(state.outputs.items()),
+        *(("server", f"{each.id} ({each.name}): failback start {TARGET} {each.id}") for each in state.servers),
     ]
     typer.echo("The embedded clouds run.")
     typer.echo("\n".join(f"  {line}" for line in aligned(rows)))

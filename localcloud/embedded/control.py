@@ -32,7 +32,8 @@ class StartOptions:
     """What to start. Without `iso` a stand-in of the given size is built; `assembly` is deployed instead of the app's.
 
     `machines` are real ones by QEMU, or scripted ones without a processor. `wait_scale` is how long a second of a
-    Wait state lasts: real clouds take their time between two looks, these have changed at once.
+    Wait state, and of a schedule, lasts: real clouds take their time between two looks, these have changed at once.
+    `servers` is how many servers a failover has left in AWS.
     """
 
     iso: Path | None = None
@@ -42,12 +43,13 @@ class StartOptions:
     faults: Path | None = None
     wait_scale: float = 0.3
     port: int = 0
+    servers: int = 1
 
     def arguments(self) -> list[str]:
         """As the daemon's command line takes them."""
         given = {"--iso": self.iso, "--assembly": self.assembly, "--faults": self.faults}
         paths = [part for name, path in given.items() if path for part in (name, str(path.resolve()))]
-        plain = ["--standin", self.standin, "--machines", self.machines]
+        plain = ["--standin", self.standin, "--machines", self.machines, "--servers", str(self.servers)]
         return [*paths, *plain, "--wait-scale", str(self.wait_scale), "--port", str(self.port)]
 
 

@@ -24,6 +24,7 @@ from localcloud.embedded.clouds import CloudSettings, run_clouds
 from localcloud.embedded.control import PROGRESS, ROOT, StartOptions
 from localcloud.embedded.deploy import deploy
 from localcloud.embedded.guest_network import GuestNetwork
+from localcloud.embedded.servers import Workload, add_servers
 from localcloud.embedded.state_file import LOCK_FILE, STATE_FILE, EmbeddedState, start_of, write_holder
 from localcloud.embedded.synthesis import synthesise, write_deployment
 from localcloud.faults import FaultPlan
@@ -36,10 +37,13 @@ if TYPE_CHECKING:
 
     from localcloud.embedded.clouds import EmbeddedClouds
     from localcloud.embedded.deploy import Deployed
+    from localcloud.embedded.state_file import FailedOver
     from localcloud.guests.guest import GuestDriver
 
 TICK_SECONDS = 1.0
-"""How often schedules are looked at: theirs is the minute."""
+"""How often schedules are looked at: theirs is the minute, or as much of one as `--wait-scale` says."""
+LEAST_SCALE = TICK_SECONDS / 60
+"""By which a schedule of each minute fires with each look."""
 STANDIN = ROOT / "build" / "standin"
 
 
@@ -66,6 +70,7 @@ def _parse(arguments: list[str]) -> tuple[Path, StartOptions]:
     parser.add_argument("--machines", choices=("qemu", "scripted"), default="qemu")
     parser.add_argument("--wait-scale", type=float, default=StartOptions().wait_scale)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--servers", type=int, default=StartOptions().servers)
     given = vars(parser.parse_args(arguments))
     return given.pop("folder"), StartOptions(**given)
 
@@ -103,9 +108,10 @@ def _live(folder: Path, options: StartOptions) -> None:
         try:
             with run_clouds(settings) as clouds:
                 deployed = _deploy(clouds, folder, options)
+                servers = add_servers(clouds.drs, options.servers, scratch=data)
                 _say("ready")
-                _state(clouds, deployed, iso, options).write(folder)
-                _keep(clouds)
+                _state(clouds, deployed, iso, options, servers).write(folder)
+                _keep(clouds, options.wait_scale)
         finally:
             (folder / STATE_FILE).unlink(missing_ok=True)
 
@@ -127,7 +133,9 @@ def _deploy(clouds: EmbeddedClouds, folder: Path, options: StartOptions) -> Depl
     return deploy(clouds, assembly)
 
 
-def _state(clouds: EmbeddedClouds, deployed: Deployed, iso: Path, options: StartOptions) -> EmbeddedState:
+def _state(
+    clouds: EmbeddedClouds, deployed: Deployed, iso: Path, options: StartOptions, servers: tuple[FailedOver, ...]
+) -> EmbeddedState:
     return EmbeddedState(
         pid=os.getpid(),
         pid_started=cast("int", start_of(os.getpid())),
@@ -141,14 +149,22 @@ def _state(clouds: EmbeddedClouds, deployed: Deployed, iso: Path, options: Start
         iso_is_standin=options.iso is None,
         stack=deployed.stack,
         outputs=dict(deployed.outputs),
+        servers=servers,
     )
 
 
-def _keep(clouds: EmbeddedClouds) -> None:
-    """Fire schedules until a signal ends it."""
+def _keep(clouds: EmbeddedClouds, scale: float) -> None:
+    """Fire schedules, and let servers go on with their work, until a signal ends it."""
+    began, workload = datetime.now(UTC), Workload(clouds.drs)
     while True:
-        clouds.aws.clock.tick(datetime.now(UTC))
+        clouds.aws.clock.tick(schedule_time(datetime.now(UTC), began=began, scale=scale))
+        workload.go_on(time.monotonic())
         time.sleep(TICK_SECONDS)
+
+
+def schedule_time(now: datetime, *, began: datetime, scale: float) -> datetime:
+    """The time by which schedules go: a second of theirs lasts `scale` seconds, so that a run needn't wait for them."""
+    return began + (now - began) / max(scale, LEAST_SCALE)
 
 
 def _say(step: str) -> None:

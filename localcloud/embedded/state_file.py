@@ -18,6 +18,15 @@ LOCK_FILE = "lock"
 """Held by the process for as long as it lives; its id and start stand in it, from before there's anything to start."""
 
 
+class FailedOver(BaseModel):
+    """A server that a failover has left in AWS: its recovery instance's id, and its name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    name: str
+
+
 class EmbeddedState(BaseModel):
     """Where the running clouds are. `pid_started` is the process's start in clock ticks since the machine's boot."""
 
@@ -35,6 +44,7 @@ class EmbeddedState(BaseModel):
     iso_is_standin: bool
     stack: str
     outputs: dict[str, str]
+    servers: tuple[FailedOver, ...] = ()
 
     @property
     def is_alive(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from failback.clouds.aws.run_log import DynamoRunLog
 from localcloud.drs.scripted_client import scripted_client
+from localcloud.drs.settings import DrsSettings
 from localcloud.embedded.clouds import REGION, CloudSettings, run_clouds
 from localcloud.embedded.deploy import deploy
 from localcloud.embedded.guest_network import GuestNetwork
@@ -36,13 +37,34 @@ LONGEST = 240.0
 Sdk = Any
 
 
+class MovedClock:
+    """The real time put forward, for DRS and by a file for the functions (FAILBACK_CLOCK_FILE)."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.set(0.0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
+
+    def set(self, ahead: float) -> None:
+        """Seconds ahead of the real time."""
+        self.ahead = ahead
+        # Whoever reads meanwhile finds the old number or the new one.
+        new = self.file.with_suffix(".new")
+        new.write_text(str(ahead))
+        new.replace(self.file)
+
+
 @dataclass
 class Place:
     """Two clouds with the product deployed, and one who starts runs in them."""
 
     clouds: EmbeddedClouds
     deployed: Deployed
+    driver: ScriptedDriver
     machines: list[GuestPlan]
+    clock: MovedClock
     moment: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -66,18 +88,47 @@ class Place:
         return told
 
     def finish_watched(self, execution: str) -> Sdk:
-        """Wait for a run's end, with a clock that goes a minute ahead with each look."""
+        """Wait for a run's end, with schedules that are due with each look."""
         states, end = self.clouds.client("stepfunctions"), time.monotonic() + LONGEST
         while (told := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
             assert time.monotonic() < end, f"the run didn't end: {self.history(execution)}"
-            self.tick()
+            self.wake()
             time.sleep(0.1)
         return told
 
-    def tick(self, *, minutes: float = 1.0) -> None:
-        """Let the schedules' clock go on."""
+    def wake(self, *, minutes: float = 1.0) -> None:
+        """Let the schedules' clock go on, and no other."""
         self.moment += timedelta(minutes=minutes)
         self.clouds.aws.clock.tick(self.moment)
+
+    def tick(self, *, minutes: float = 1.0) -> None:
+        """Let time go on, for schedules, functions and DRS; returns when the watcher has looked."""
+        before = self.watches()
+        self.clock.set(self.clock.ahead + 60 * minutes)
+        self.let_clients_report()
+        self.wake(minutes=minutes)
+        self.wait_until(lambda: self.watches() > before, "the watcher to look")
+
+    def let_clients_report(self) -> None:
+        """Have every client that replicates tell DRS that it's there: its own clock didn't go on."""
+        linked = [each for each in self.clouds.drs.world.instances if each.link and each.link.attained]
+        for each in linked:
+            each.bell.set()
+        soon = self.clock.now() - timedelta(minutes=1)
+        self.wait_until(
+            lambda: all(each.link is None or each.link.seen > soon for each in linked), "clients to be heard of"
+        )
+
+    def watches(self) -> int:
+        """How often the watcher has looked so far."""
+        return self.clouds.aws.runner.logs(self.function("watch")).count("REPORT RequestId")
+
+    def wait_until(self, come: Callable[[], bool], what: str) -> None:
+        """Wait until it has come true."""
+        end = time.monotonic() + LONGEST
+        while not come():
+            assert time.monotonic() < end, f"waited for {what}"
+            time.sleep(0.01)
 
     def wait_for(self, execution: str, state: str) -> None:
         """Wait until the run enters that state of the machine."""
@@ -99,9 +150,15 @@ class Place:
 
     def run_under(self, name: str, *rules: FaultRule, seed: int = 0) -> Sdk:
         """A whole run under these faults; none is left when it has ended."""
+        with self.faults(*rules, seed=seed):
+            return self.run(name)
+
+    @contextmanager
+    def faults(self, *rules: FaultRule, seed: int = 0) -> Iterator[None]:
+        """These faults for the length of a `with` block."""
         self.clouds.faults.use(FaultPlan(rules=rules, seed=seed))
         try:
-            return self.run(name)
+            yield
         finally:
             self.clouds.faults.use(FaultPlan())
 
@@ -114,6 +171,11 @@ class Place:
         """The name of a stage's function."""
         ending = stage.replace("_", "-")
         return next(name for name in self.deployed.functions if name.removesuffix("-azure").endswith(ending))
+
+    def disk_file(self, name: str) -> Path:
+        """What a machine's disk of that name holds at home."""
+        disks = (disk for guest in self.driver.guests for disk in guest.spec.data_disks)
+        return next(disk.path for disk in disks if disk.resource_id.rsplit("/", 1)[1] == name)
 
     def publish(self, iso: Path) -> str:
         """Have AWS publish another ISO; gives its SHA-512."""
@@ -152,10 +214,14 @@ def open_place(folder: Path, iso: Path, **settings: Any) -> Iterator[Place]:  # 
     def plan(_spec: object) -> GuestPlan:
         return machines.pop(0) if machines else GuestPlan(client=client[0])
 
-    network = GuestNetwork()
+    network, clock = GuestNetwork(), MovedClock(folder / "clock")
+    timed: Sdk = {
+        "variables": {"FAILBACK_CLOCK_FILE": str(clock.file), **settings.pop("variables", {})},
+        "drs": DrsSettings(clock=clock.now),
+    }
     around: Sdk = {"surroundings": network.surroundings, "signer": network.signer}
     with ScriptedDriver(folder / "machines", plan=plan, **around) as driver:
-        given = CloudSettings(folder / "clouds", iso, driver, network=network, **{"wait_scale": 0.02, **settings})
+        given = CloudSettings(folder / "clouds", iso, driver, network=network, **{"wait_scale": 0.02, **timed, **settings})
         with run_clouds(given) as clouds:
             client.append(
                 scripted_client(clouds.drs, door_url=clouds.drs_url, replication_port=clouds.replication_port)
@@ -166,4 +232,4 @@ def open_place(folder: Path, iso: Path, **settings: Any) -> Iterator[Place]:  # 
             )
             out = ROOT / "build/test-cdk.out"
             synthesise(file, out)
-            yield Place(clouds, deploy(clouds, out), machines)
+            yield Place(clouds, deploy(clouds, out), driver, machines, clock)
