@@ -92,8 +92,14 @@ def _show(state: EmbeddedState) -> None:
         ("Azure", f"{state.azure_url}, blobs {state.blob_url}, CA {state.ca_file}"),
         ("client ISO", f"{state.iso}{' (stand-in)' if state.iso_is_standin else ''}"),
         ("stack", state.stack),
-        *sorted(state.outputs.items()),
+        *(row for name, value in sorted(state.outputs.items()) for row in _output(name, value)),
         *(("server", f"{each.id} ({each.name}): failback start {TARGET} {each.id}") for each in state.servers),
     ]
     typer.echo("The embedded clouds run.")
     typer.echo("\n".join(f"  {line}" for line in aligned(rows)))
+
+
+def _output(name: str, value: str) -> list[tuple[str, str]]:
+    """A row for each thing that an output of the stack lists."""
+    first, *more = value.split(", ")
+    return [(name, first), *(("", each) for each in more)]

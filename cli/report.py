@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from cli.ending import advice_of, given_back
 from cli.run_lines import amount, outcome_lines, pace
+from cli.server_report import server_report
 from cli.units import aligned, clock, mib
 from failback.model.facts import Facts
 from failback.model.record import RunHistory
@@ -96,6 +97,8 @@ def report_lines(seen: Look) -> list[str]:
     ]
     if seen.history.stages:
         lines += ["", "Timeline", *(f"  {line}" for line in _timeline(seen))]
+    if seen.history.servers:
+        lines += ["", "Servers", *(f"  {line}" for line in server_report(seen))]
     if made_of is not None:
         lines += ["", "Provenance", *_pairs(_steps(made_of))]
     return [*lines, "", *_outcome(seen)]

@@ -64,8 +64,16 @@ def server_table(servers: Sequence[ServerProgress]) -> Table:
         status = Text(row.stage if row.status == "running" else row.status, style=SERVER_STYLES[row.status])
         lag = clock(row.lag) if row.lag is not None else ""
         left = clock(row.left) if row.left is not None else ""
-        name = Text(f"{row.server} {row.name}".rstrip())
-        table.add_row(name, status, bar, server_lines.copied(row), lag, left, clock(row.seconds), Text(row.note))
+        table.add_row(
+            Text(server_lines.named(row)),
+            status,
+            bar,
+            server_lines.copied(row),
+            lag,
+            left,
+            clock(row.seconds),
+            Text(row.note),
+        )
     return table
 
 

@@ -33,7 +33,12 @@ def server_line(row: ServerProgress) -> str:
     """One server."""
     status = row.stage if row.status == "running" else row.status
     parts = (copied(row), lag(row), remaining(row), row.note)
-    return f"{row.server}  {status:<15}  {', '.join(part for part in parts if part)}".rstrip()
+    return f"{named(row)}  {status:<17}  {', '.join(part for part in parts if part)}".rstrip()
+
+
+def named(row: ServerProgress) -> str:
+    """Its id, and what it's called where that's known."""
+    return f"{row.server} {row.name}".rstrip()
 
 
 def copied(row: ServerProgress) -> str:
@@ -56,13 +61,13 @@ def remaining(row: ServerProgress) -> str:
 
 def ready_lines(servers: Sequence[ServerProgress]) -> list[str]:
     """What's to be said of servers that wait for their launch."""
-    return [f"  {row.server}  ready for launch; its client machine goes on replicating" for row in servers
+    return [f"  {named(row)}  ready for launch; its client machine goes on replicating" for row in servers
             if row.status == "ready"]  # fmt: skip
 
 
 def failed_lines(servers: Sequence[ServerProgress]) -> list[str]:
     """How each server of a run that failed has ended."""
-    return [f"  {row.server}  {row.status}{': ' if row.note else ''}{row.note}" for row in servers]
+    return [f"  {named(row)}  {row.status}{': ' if row.note else ''}{row.note}" for row in servers]
 
 
 def plan_lines(plan: ServerPlan) -> list[str]:

@@ -154,12 +154,17 @@ def _coming(history: RunHistory, now: datetime) -> list[StageProgress]:
     noted = {entry.stage for entry in history.stages}
     names = [stage for stage in _following(history) if stage not in noted]
     last = history.stages[-1] if history.stages else None
-    at_servers = names == [WRITE_REPORT] and any(each.stages and not each.record.outcome for each in history.servers)
-    if not names or at_servers or (last and not _ended(last)):
+    if not names or (last and not _ended(last)) or (names == [WRITE_REPORT] and _at_servers(history)):
         return [StageProgress(stage, "to come") for stage in names]
     since = last.updated if last else history.record.started
     first = StageProgress(names[0], "running", seconds=max((now - since).total_seconds(), 0.0))
     return [first, *(StageProgress(stage, "to come") for stage in names[1:])]
+
+
+def _at_servers(history: RunHistory) -> bool:
+    """Whether the run's own stages wait for its servers': between the image and the report, until each has ended."""
+    under_way = any(each.record.outcome is None for each in history.servers)
+    return under_way and history.record.goal == "failback" and history.stages[-1].stage != GIVE_BACK
 
 
 def _ended(entry: StageEntry) -> bool:
@@ -168,8 +173,12 @@ def _ended(entry: StageEntry) -> bool:
 
 def _following(history: RunHistory) -> Sequence[str]:
     """The stages after the last one that's noted, as the state machine goes on from there."""
+    if not history.record.target:
+        # The request is still being judged: what it asks for isn't known.
+        return ()
     if not history.stages:
-        return (CHECK_READINESS,) if history.servers else STAGES[:1]
+        # Nothing may be known of the servers yet.
+        return (CHECK_READINESS,) if history.servers or history.record.goal != "prepare" else STAGES[:1]
     last = history.stages[-1]
     if last.stage == WRITE_REPORT:
         return ()

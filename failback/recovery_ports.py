@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pydantic import SecretStr
 
@@ -99,8 +99,11 @@ class WaitingRoom(Protocol):
         """Take in, in place of what waited there for the same milestone before: its token is the one that counts."""
         ...
 
-    def everyone(self) -> Iterable[Parked]:
-        """All that wait."""
+    def everyone(self, unreadable: Callable[[str], object] | None = None) -> Iterable[Parked]:
+        """All that wait; `unreadable` is told of each that can't be read: where it lies, why, what to do.
+
+        Raises ValueError with that where nobody is to be told.
+        """
         ...
 
     def keep(self, parked: Parked) -> None:
@@ -128,7 +131,7 @@ class ServerBook(Protocol):
         ...
 
     def plan(self, run: str, plan: ServerPlan) -> None:
-        """Keep what's planned for a server, in place of an earlier plan."""
+        """Keep what's planned for a server, in place of an earlier plan, or of faults found before."""
         ...
 
     def remember(self, run: str, server: str, before: BeforeImage) -> BeforeImage:

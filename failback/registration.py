@@ -16,6 +16,7 @@ from failback.model.recovery import INITIATION_STEPS
 from failback.model.run import Progress, StageResult, cursor_of
 from failback.model.way_home import RegisterCursor, Registration
 from failback.registration_faults import Sighting, find_fault
+from failback.replication import FLOWING
 
 if TYPE_CHECKING:
     from failback.home_ports import HomeMachines
@@ -35,9 +36,6 @@ is three transitions of the state machine: in the stage's 90 minutes some 2,500 
 SILENCE = 25 * 60
 """Seconds without anything new that fail a client: the agent waits up to 15 minutes for its settings or a role without
 a word, a boot takes two, a console may be some behind; once its client runs the agent speaks every five."""
-
-FLOWING = frozenset({"INITIAL_SYNC", "BACKLOG", "CREATING_SNAPSHOT", "CONTINUOUS", "RESCAN"})
-"""What replication is in once initiation is behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,12 @@ def is_registered(instance: RecoveryInstance) -> bool:
 
 
 def _look(plan: ServerPlan, desk: ClientDesk) -> Sighting:
-    """Everything that one look sees."""
+    """Everything that one look sees.
+
+    DRS is asked last: it knows of a step's failure before the agent gives up, and says more of it.
+    """
+    how = desk.machines.state(plan.machine)
+    console = "" if how in {"absent", "building"} else desk.machines.console(plan.machine)
     instance = desk.recovery.instances([plan.id]).get(plan.id)
     if instance is None:
         message = (
@@ -98,8 +101,6 @@ def _look(plan: ServerPlan, desk: ClientDesk) -> Sighting:
             "disconnected since the run began. Look for it in DRS's console; without it there's nothing to take home."
         )
         raise RegistrationFailed(message)
-    how = desk.machines.state(plan.machine)
-    console = "" if how in {"absent", "building"} else desk.machines.console(plan.machine)
     return Sighting(instance, how, tuple(read_marks(console)), tail(console), len(console))
 
 

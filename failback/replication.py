@@ -31,6 +31,7 @@ FARTHEST = timedelta(days=365)
 """An estimate beyond it is none."""
 
 FLOWING = frozenset({"INITIAL_SYNC", "BACKLOG", "CREATING_SNAPSHOT", "CONTINUOUS", "RESCAN"})
+"""What replication is in once initiation is behind it."""
 _BEHIND = {
     "NOT_STARTED": "replication hasn't begun yet",
     "INITIATING": "replication is about to begin",

@@ -49,7 +49,8 @@ def write_report(state: RunState, *, objects: ObjectStore, run_log: RunLog, now:
 
 def judge(state: RunState, servers: Sequence[ServerRecord] = ()) -> Outcome:
     """How the run ended: the first stage that failed for good is its failure, or else the servers' that failed."""
-    for stage, failure in state.failed.items():
+    # Members of JSON have no order: what led to giving back comes before its own failure.
+    for stage, failure in sorted(state.failed.items(), key=lambda each: each[0] == "give_back"):
         error, cause = explain(failure)
         return Outcome(outcome="failed", stage=stage, error=error, cause=f"{stage}: {cause}"[:LONGEST_CAUSE])
     if state.goal != "failback":

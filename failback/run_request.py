@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LOCK_TIME = timedelta(days=31)
 """From the run's start: a day more than the state machine lets it live, for a run that couldn't give its locks back."""
+FIRST_LOCK = timedelta(minutes=15)
+"""Until the run is noted: one that dies before would keep its servers from everybody, and nobody could see why."""
 
 
 class TargetBook(Protocol):
@@ -65,9 +67,10 @@ def check_request(
         raise RequestInvalid(_refusal(faults))
     state = _state(event, request, target, functions[target.home])
     with ExitStack() as on_failure:
-        _lock(state, on_failure, run_log=run_log, now=clock.now())
+        _lock(state, on_failure, run_log=run_log, now=clock.now(), until=clock.now() + FIRST_LOCK)
         run_log.open(_record(state))
         book.enlist(event.name, request.servers)
+        _lock(state, on_failure, run_log=run_log, now=clock.now(), until=state.run.started + LOCK_TIME)
         on_failure.pop_all()
     return state
 
@@ -97,7 +100,7 @@ def _record(state: RunState) -> RunRecord:
     )
 
 
-def _lock(state: RunState, on_failure: ExitStack, *, run_log: RunLog, now: datetime) -> None:
+def _lock(state: RunState, on_failure: ExitStack, *, run_log: RunLog, now: datetime, until: datetime) -> None:
     """Take every server's lock, to be given back on failure; raises RequestInvalid that names who holds the others.
 
     Only a run that changes something at its servers keeps others from them.
@@ -107,7 +110,7 @@ def _lock(state: RunState, on_failure: ExitStack, *, run_log: RunLog, now: datet
     faults, run = [], state.run.id
     for number, server in enumerate(state.servers):
         name = server_lock(server.id)
-        holder = run_log.lease(name, run, now=now, until=state.run.started + LOCK_TIME)
+        holder = run_log.lease(name, run, now=now, until=until)
         if holder == run:
             on_failure.callback(run_log.release, name, run)
         else:

@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from failback.recovery_ports import RecoveryService, ServerBook
 
 LOCK_TIME = timedelta(hours=3)
-"""The run holds a server at least so much longer: giving back has two hours in all its calls."""
+"""The run holds a server for so much longer at each call: giving back has two hours in all its calls."""
+
+
+LAUNCHED = (
+    "the server was launched here meanwhile: it may serve already, with data that its recovery instance doesn't have. "
+    "Remove it only when you're sure that nobody needs it"
+)
+UNSEEN = (
+    "DRS doesn't say whether the server was launched here meanwhile. Look it up in DRS's console, and remove it only "
+    "when its failback isn't completed"
+)
+_OVER = frozenset({"FAILBACK_NOT_STARTED", "FAILBACK_COMPLETED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,14 @@ class ServerReturn:
                 continue
             stop = partial(self.side.recovery.stop, record.id)
             self._undo("failback", record, stop, f"aws drs stop-failback --recovery-instance-id {record.id}")
+
+    @property
+    def kept(self) -> Mapping[str, str]:
+        """Those that may have been launched meanwhile, and why: at home they may serve already, so they stay."""
+        if self.blind:
+            return {record.id: f"{UNSEEN} ({self.blind})" for record in self.changed}
+        here = [self.instances[record.id] for record in self.changed if record.id in self.instances]
+        return {instance.id: LAUNCHED for instance in here if instance.failback_state == "FAILBACK_COMPLETED"}
 
     def rules_of(self, server: str) -> Sequence[str]:
         """Whose rules may be removed: the server's own, if no other goes by it.
@@ -147,7 +166,7 @@ class ServerReturn:
     def _under_way(self, server: str) -> bool:
         """Whether a failback may be; stopping none is fine."""
         instance = self.instances.get(server)
-        return bool(self.blind) if instance is None else instance.failback_state != "FAILBACK_NOT_STARTED"
+        return bool(self.blind) if instance is None else instance.failback_state not in _OVER
 
     def _of_run(self) -> Sequence[ServerRecord]:
         if self.state.server is None:

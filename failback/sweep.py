@@ -6,6 +6,7 @@ the next sweep, a minute later. Its cost doesn't grow with the hours that anybod
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -114,8 +115,9 @@ class _Watch:
         return self.run_log.lease(LEASE, self.holder, now=now, until=now + LEASE_FOR) == self.holder
 
     def look(self) -> Swept:
-        waiting = self.guard(lambda: list(self.room.everyone()))
-        swept = Swept()
+        strange: list[str] = []
+        waiting = self.guard(lambda: list(self.room.everyone(strange.append)))
+        swept = Swept(left=len(strange), faults=tuple(strange[:MOST_FAULTS]))
         with ThreadPoolExecutor(WRITERS, thread_name_prefix=LEASE) as pool:
             for number, batch in enumerate(_batches(waiting)):
                 if number and not self._still_leads():
@@ -132,11 +134,21 @@ class _Watch:
     def _batch(self, batch: Sequence[Parked], pool: ThreadPoolExecutor) -> Swept:
         try:
             instances = self.guard(lambda: self.recovery.instances(list(dict.fromkeys(one.server for one in batch))))
-            for run in {one.run for one in batch} - self.records.keys():
-                self.records[run] = self._read(run)
         except _TROUBLE as error:
             return Swept(left=len(batch), faults=(str(error),))
-        return reduce(Swept.__add__, pool.map(lambda one: self._one(one, instances.get(one.server)), batch))
+        swept = self._read_runs(batch)
+        known = [one for one in batch if one.run in self.records]
+        return reduce(Swept.__add__, pool.map(lambda one: self._one(one, instances.get(one.server)), known), swept)
+
+    def _read_runs(self, batch: Sequence[Parked]) -> Swept:
+        """Read what's known of the batch's runs; the servers of one that can't be read are left."""
+        swept = Swept()
+        for run, count in Counter(one.run for one in batch if one.run not in self.records).items():
+            try:
+                self.records[run] = self._read(run)
+            except _TROUBLE as error:
+                swept += Swept(left=count, faults=(f"run {run}: {error}",))
+        return swept
 
     def _read(self, run: str) -> Mapping[str, ServerRecord]:
         return {record.id: record for record in self.guard(lambda: self.book.of(run))}
@@ -159,23 +171,18 @@ class _Watch:
             self.room.keep(parked)
         refused = refusal(progress, parked)
         if refused is not None or progress.verdict in {"ready", "done"}:
-            return self._answer(parked, progress, refused, record)
+            return self._answer(parked, progress, refused)
         if record is not None and worth_telling(progress, last):
             self.book.progress(parked.run, parked.server, progress)
         return False
 
-    def _answer(
-        self,
-        parked: Parked,
-        progress: ReplicationProgress,
-        refused: FailbackError | None,
-        record: ServerRecord | None,
-    ) -> bool:
+    def _answer(self, parked: Parked, progress: ReplicationProgress, refused: FailbackError | None) -> bool:
         return answer(
             parked,
             progress,
             refused,
-            record=record,
+            # Read anew: it may have been given back since the batch began, seconds ago.
+            record=self.book.find(parked.run, parked.server),
             tokens=self.tokens,
             book=self.book,
             run_log=self.run_log,

@@ -81,8 +81,8 @@ def answer(
     Written down, then told, then let out. Whatever is interrupted before the last step is done again from the first
     one, for the server still waits in the room: what's written is written again with the same meaning, a token counts
     once, and leaving twice is fine. It's written first because the report reads it, which may follow the token within
-    a moment. A failure's outcome is giving back's to write: it knows what was undone. `record` is what the book had
-    when this server was looked at: one that has been given back by then keeps its outcome, and one that the book
+    a moment. A failure's outcome is giving back's to write: it knows what was undone. `record` is what the book had a
+    moment ago: one that has been given back by then keeps its outcome, and one that the book
     doesn't know is only told.
     """
     if record is not None and (record.outcome is None or record.outcome.outcome == "ready"):

@@ -24,7 +24,7 @@ from failback.clouds.aws.recovery import DrsRecovery
 from failback.clouds.aws.refusals import foreign, translate
 from failback.clouds.aws.run_log import DynamoRunLog
 from failback.clouds.aws.server_book import DynamoServerBook
-from failback.clouds.aws.session import client
+from failback.clouds.aws.session import ATTEMPTS, FEW_ATTEMPTS, client
 from failback.clouds.aws.snapshots import EbsSnapshots
 from failback.clouds.aws.targets import SsmTargets
 from failback.clouds.aws.task_tokens import StepTokens
@@ -89,7 +89,9 @@ class Connections:
 
     @cached_property
     def recovery(self) -> RecoveryService:
-        return DrsRecovery(client("drs"), now=self.clock.now)
+        # The watcher's lease is shorter than what throttled batches would take, and it comes again in a minute.
+        attempts = FEW_ATTEMPTS if self.settings.stage == "watch" else ATTEMPTS
+        return DrsRecovery(client("drs", attempts=attempts), now=self.clock.now)
 
     @cached_property
     def hosts(self) -> RecoveryHosts:

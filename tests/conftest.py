@@ -13,7 +13,9 @@ from tests.client_iso import ClientIso
 ROOT = Path(__file__).resolve().parent
 # What starts whole embedded clouds: quick one by one, a minute together.
 _PLACES = ("azure", "drs", "ebs", "embedded", "gateway", "lambda_runner", "objects", "runs", "test_federation.py")
-EMBEDDED = tuple(ROOT / "localcloud" / name for name in _PLACES)
+# The agent's whole way in a shell, with metadata and STS beside it; its parts have quick tests of their own.
+_ELSEWHERE = ("image/agent/test_agent.py", "cli/test_terminal.py")
+EMBEDDED = (*(ROOT / "localcloud" / name for name in _PLACES), *(ROOT / name for name in _ELSEWHERE))
 EMBEDDED_FILES = (
     "test_way_of_an_image.py",
     "test_servers_map.py",
@@ -23,10 +25,17 @@ EMBEDDED_FILES = (
 )
 
 
+# A contract whose fast half is in memory; of Azure's adapter one test goes the whole way quickly.
+CLIENT_MACHINES = ROOT / "home" / "test_client_machines.py"
+QUICK_IN_AZURE = "test_an_address_is_there_before_the_machine_and_stays[azure]"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the embedded clouds, before marks select."""
     for item in items:
+        if item.path == CLIENT_MACHINES and "[azure" in item.name and item.name != QUICK_IN_AZURE:
+            item.add_marker(pytest.mark.embedded)
         if item.path.name in EMBEDDED_FILES or any(item.path.is_relative_to(folder) for folder in EMBEDDED):
             item.add_marker(pytest.mark.embedded)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from failback.errors import CloudBusy, CloudRefused, SignInRefused
-from failback.give_back import give_back
-from failback.model.run import Belonging, RunState
+from failback.give_back import CALL_TIME, MOST_LEFT, give_back
+from failback.model.run import Belonging, Progress, RunState
 from failback.server_return import AwsSide
 from tests.memory.belongings import MemoryBelongings
 from tests.memory.clock import FixedClock
@@ -134,3 +134,39 @@ def test_a_home_that_lets_nobody_in_does_not_keep_aws_from_being_cleared() -> No
     (left,) = result.facts.left
     assert left.belonging.kind == "everything"
     assert RUN in left.command
+
+
+def test_a_call_begins_nothing_once_its_time_is_up() -> None:
+    clock = FixedClock()
+
+    class Slow(MemoryBelongings):
+        def remove(self, belonging: Belonging) -> bool:
+            clock.forward(seconds=CALL_TIME.total_seconds() / 2)
+            return super().remove(belonging)
+
+    cloud, run_log, state, calls = filled(Slow(), *"abcde"), MemoryRunLog(), STATE, 0
+    while state.give_back is None or state.give_back.status != "done":
+        side = AwsSide(MemoryRecovery(), run_log.servers, run_log, clock)
+        result = give_back(state, named(cloud), ("aws", MemoryBelongings), side=side, guard=guard)
+        state, calls = state.model_copy(update={"give_back": result}), calls + 1
+    assert calls == 3
+    assert state.give_back.facts is not None
+    assert [each.id for each in state.give_back.facts.removed] == list("abcde")
+
+
+def test_a_state_holds_what_thousands_of_things_come_to() -> None:
+    identity = "/subscriptions/" + "x" * 250
+    names = [f"{identity}/{number}" for number in range(3000)]
+    cloud = filled(MemoryBelongings(), *names, slow=names[-1:])
+    cloud.refuse = {name: CloudRefused("policy " * 500) for name in names[:1000]}
+    first = give(STATE, cloud)
+    second = give(STATE.model_copy(update={"give_back": first}), cloud)
+    for result in (first, second):
+        assert len(result.model_dump_json()) < 220_000
+    assert second.facts is not None
+    assert len(second.facts.removed) + second.facts.more == 2000
+    assert second.progress == Progress(done=2000, total=2000, unit="steps")
+    *named_ones, rest = second.facts.left
+    assert len(named_ones) == MOST_LEFT
+    assert rest.why.startswith(f"{1000 - MOST_LEFT} more")
+    assert RUN in rest.command

@@ -80,6 +80,12 @@ def test_a_run_that_never_looked_for_an_image_has_no_provenance() -> None:
     assert provenance(state_of("find_client_image")) is None
 
 
+def test_what_led_to_giving_back_is_the_runs_failure_in_whatever_order_it_comes() -> None:
+    failures = {"give_back": {"Error": "StageTimedOut"}, "import_image": {"Error": "ImportFailed"}}
+    assert judge(state_of("write_report", failed=failures)).stage == "import_image"
+    assert judge(state_of("write_report", failed={"give_back": {"Error": "StageTimedOut"}})).stage == "give_back"
+
+
 def servers_of(run: str, *outcomes: str) -> MemoryServerBook:
     """The book of a run whose servers ended so; `nothing` is no end."""
     book = MemoryServerBook()

@@ -178,10 +178,15 @@ def test_a_refusal_stops_no_other_and_comes_with_its_command(bench: Bench, call:
     assert not bench.run_log.leases
 
 
-def test_what_drs_does_not_tell_is_undone_all_the_same(bench: Bench) -> None:
+def test_what_drs_does_not_tell_is_undone_but_for_machines_that_may_serve(bench: Bench) -> None:
     bench.recovery.refuse["instances"] = CloudRefused("a right is missing")
     found = left(bench)
-    assert list(found) == ["tag"]
+    assert set(found) == {"machine", "interface", "disk", "tag"}
+    for kind in ("machine", "interface", "disk"):
+        assert "DRS doesn't say whether the server was launched" in found[kind].why
+        assert "a right is missing" in found[kind].why
+        assert found[kind].command
+    assert bench.machines.machines
     assert found["tag"].command.startswith(UNTAG)
     assert SERVER in found["tag"].command
     assert bench.recovery.stopped == [SERVER]
@@ -308,3 +313,24 @@ def test_the_command_names_what_the_command_line_knows() -> None:
     known = {f"--{xform_name(name, '-')}" for name in shape.members}
     words = configure_command(SERVER, FailbackConfiguration(name="n", private_ip=True, protocol="IPV6")).split()
     assert {word for word in words if word.startswith("--")} == known
+
+
+def test_a_server_that_was_launched_meanwhile_keeps_what_it_runs_on(bench: Bench) -> None:
+    machine, disks = dict(bench.machines.machines), dict(bench.machines.disks)
+    bench.recovery.change(SERVER, failback_state="FAILBACK_COMPLETED")
+    facts = returned(bench)
+    assert (bench.machines.machines, bench.machines.disks) == (machine, disks)
+    assert bench.recovery.stopped == []
+    assert [each.belonging.kind for each in facts.left] == ["machine", "interface", "disk", "disk"]
+    assert all("launched" in each.why and each.command.startswith("forget") for each in facts.left)
+    assert bench.recovery.configurations[SERVER] == BEFORE
+    assert not bench.hosts.rules
+    assert not bench.run_log.leases
+
+
+def test_a_whole_run_is_given_back_but_for_what_was_launched(bench: Bench) -> None:
+    bench.run_state()
+    bench.recovery.change(SERVER, failback_state="FAILBACK_COMPLETED")
+    facts = returned(bench)
+    assert {each.belonging.kind for each in facts.left} == {"machine", "interface", "disk"}
+    assert bench.machines.machines

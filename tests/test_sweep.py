@@ -12,7 +12,7 @@ import pytest
 from failback.errors import CloudBusy, CloudRefused
 from failback.model.recovery import RecoveryInstance, ReplicatedDisk
 from failback.model.request import ServerRequest
-from failback.model.server import Parked, ReplicationProgress, ServerRecord
+from failback.model.server import Parked, ReplicationProgress, ServerOutcome, ServerRecord
 from failback.recovery_ports import MOST_IDS
 from failback.sweep import LEASE, LEASE_FOR, MOST_FAULTS, Swept, sweep
 from failback.waiting import STAGE
@@ -301,14 +301,48 @@ def test_one_servers_trouble_stops_no_other(port: str, error: Exception, monkeyp
 
 
 def test_a_run_whose_servers_cannot_be_read_is_left_for_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    station = Station(2)
+    station = Station(3)
+    other = station.waiting(station.ids[2], run="another", on_stuck="fail", deadline=NOON + timedelta(hours=1))
+    station.room.park(other)
+    station.recovery.change(other.server, **READY)
+    real = station.book.of
 
-    def unreadable(_run: str) -> Sequence[ServerRecord]:
+    def unreadable(run: str) -> Sequence[ServerRecord]:
+        if run == "another":
+            return real(run)
         message = "the book can't be read"
         raise ValueError(message)
 
     monkeypatch.setattr(station.book, "of", unreadable)
-    assert station.sweep() == Swept(left=2, faults=("the book can't be read",))
+    fault = f"run {RUN}: the book can't be read"
+    assert station.sweep() == Swept(looked_at=1, answered=1, left=3, faults=(fault,))
+
+
+def test_one_that_waits_and_cannot_be_read_keeps_nobody_else() -> None:
+    station = Station(2)
+    station.room.damaged = [f"who waits as {number} can't be read" for number in range(30)]
+    station.recovery.change(station.ids[0], **READY)
+    swept = station.sweep()
+    assert (swept.looked_at, swept.answered, swept.left) == (2, 1, 30)
+    assert swept.faults == tuple(station.room.damaged[:MOST_FAULTS])
+
+
+def test_one_that_is_given_back_during_the_sweep_stays_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    station = Station(1)
+    (server,) = station.ids
+    station.recovery.change(server, **READY)
+    real = station.book.of
+
+    def read_before(run: str) -> Sequence[ServerRecord]:
+        before = real(run)
+        station.book.settle(run, server, ServerOutcome(outcome="failed", at=NOON))
+        return before
+
+    monkeypatch.setattr(station.book, "of", read_before)
+    station.sweep()
+    outcome = station.record(server).outcome
+    assert outcome is not None
+    assert outcome.outcome == "failed"
 
 
 def test_an_instance_that_DRS_does_not_know_any_more() -> None:

@@ -200,9 +200,10 @@ class LeftBehind(Facts):
 
 
 class Returned(Facts):
-    """What giving back removed, and what it had to leave."""
+    """What giving back removed (`more` besides what's named), and what it had to leave."""
 
     removed: tuple[Belonging, ...] = ()
+    more: int = 0
     left: tuple[LeftBehind, ...] = ()
 
 

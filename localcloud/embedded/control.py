@@ -32,8 +32,9 @@ class StartOptions:
     """What to start. Without `iso` a stand-in of the given size is built; `assembly` is deployed instead of the app's.
 
     `machines` are real ones by QEMU, or scripted ones without a processor. `wait_scale` is how long a second of a
-    Wait state, and of a schedule, lasts: real clouds take their time between two looks, these have changed at once.
-    `servers` is how many servers a failover has left in AWS.
+    Wait state lasts: real clouds take their time between two looks, these have changed at once. `schedule_scale` is the
+    same for schedules: a small server's replication is over within the watcher's minute. `servers` is how many servers
+    a failover has left in AWS.
     """
 
     iso: Path | None = None
@@ -42,6 +43,7 @@ class StartOptions:
     assembly: Path | None = None
     faults: Path | None = None
     wait_scale: float = 0.3
+    schedule_scale: float = 0.1
     port: int = 0
     servers: int = 1
 
@@ -50,7 +52,8 @@ class StartOptions:
         given = {"--iso": self.iso, "--assembly": self.assembly, "--faults": self.faults}
         paths = [part for name, path in given.items() if path for part in (name, str(path.resolve()))]
         plain = ["--standin", self.standin, "--machines", self.machines, "--servers", str(self.servers)]
-        return [*paths, *plain, "--wait-scale", str(self.wait_scale), "--port", str(self.port)]
+        scales = ["--wait-scale", str(self.wait_scale), "--schedule-scale", str(self.schedule_scale)]
+        return [*paths, *plain, *scales, "--port", str(self.port)]
 
 
 def start(

@@ -24,7 +24,7 @@ from localcloud.embedded.clouds import CloudSettings, run_clouds
 from localcloud.embedded.control import PROGRESS, ROOT, StartOptions
 from localcloud.embedded.deploy import deploy
 from localcloud.embedded.guest_network import GuestNetwork
-from localcloud.embedded.servers import Workload, add_servers
+from localcloud.embedded.servers import MOST_SERVERS, Workload, add_servers
 from localcloud.embedded.state_file import LOCK_FILE, STATE_FILE, EmbeddedState, start_of, write_holder
 from localcloud.embedded.synthesis import synthesise, write_deployment
 from localcloud.faults import FaultPlan
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from localcloud.guests.guest import GuestDriver
 
 TICK_SECONDS = 1.0
-"""How often schedules are looked at: theirs is the minute, or as much of one as `--wait-scale` says."""
+"""How often schedules are looked at: theirs is the minute, or as much of one as `--schedule-scale` says."""
 LEAST_SCALE = TICK_SECONDS / 60
 """By which a schedule of each minute fires with each look."""
 STANDIN = ROOT / "build" / "standin"
@@ -69,8 +69,10 @@ def _parse(arguments: list[str]) -> tuple[Path, StartOptions]:
     parser.add_argument("--standin", choices=("small", "real"), default="small")
     parser.add_argument("--machines", choices=("qemu", "scripted"), default="qemu")
     parser.add_argument("--wait-scale", type=float, default=StartOptions().wait_scale)
+    parser.add_argument("--schedule-scale", type=float, default=StartOptions().schedule_scale)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--servers", type=int, default=StartOptions().servers)
+    numbers = range(MOST_SERVERS + 1)
+    parser.add_argument("--servers", type=int, choices=numbers, metavar="N", default=StartOptions().servers)
     given = vars(parser.parse_args(arguments))
     return given.pop("folder"), StartOptions(**given)
 
@@ -111,7 +113,7 @@ def _live(folder: Path, options: StartOptions) -> None:
                 servers = add_servers(clouds.drs, options.servers, scratch=data)
                 _say("ready")
                 _state(clouds, deployed, iso, options, servers).write(folder)
-                _keep(clouds, options.wait_scale)
+                _keep(clouds, options.schedule_scale)
         finally:
             (folder / STATE_FILE).unlink(missing_ok=True)
 

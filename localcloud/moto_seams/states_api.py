@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from datetime import UTC, datetime
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -161,31 +162,34 @@ def _seam_answers(swaps: Swaps) -> None:
     from moto.core.exceptions import AWSError
     from moto.stepfunctions.parser.asl.eval.callback import callback
 
-    def tell(backend: Inside, say: Callable[[Any], bool]) -> None:
+    one_at_a_time = Lock()
+
+    def tell(backend: Inside, token: str, say: Callable[[Any], object]) -> None:
         for execution in backend._get_executions():
             environment = execution.exec_worker.env if execution.exec_worker else None
-            if environment is None:
+            task = environment.callback_pool_manager.get(token) if environment else None
+            if task is None:
                 continue
-            try:
-                if say(environment.callback_pool_manager):
-                    break
-            except callback.CallbackNotifyConsumerError as error:
-                message = "Task Timed Out: 'Provided task does not exist anymore'"
-                raise AWSError(message, "TaskTimedOut", 400) from error
-        else:
-            message = "Invalid Token: 'Invalid token'"
-            raise AWSError(message, "InvalidToken", 400)
+            with one_at_a_time:
+                # moto lets a second answer take the place of one that the task hasn't read yet.
+                if execution.status != "RUNNING" or task.consumer_error or task.get_outcome():
+                    message = "Task Timed Out: 'Provided task does not exist anymore'"
+                    raise AWSError(message, "TaskTimedOut", 400)
+                say(task)
+            return
+        message = "Invalid Token: 'Invalid token'"
+        raise AWSError(message, "InvalidToken", 400)
 
     def success(backend: Inside, task_token: str, outcome: str) -> None:
         answer = callback.CallbackOutcomeSuccess(callback_id=task_token, output=outcome)
-        tell(backend, lambda pool: bool(pool.notify(callback_id=task_token, outcome=answer)))
+        tell(backend, task_token, lambda task: task.notify(answer))
 
     def failure(backend: Inside, task_token: str, error: str | None = None, cause: str | None = None) -> None:
         answer = callback.CallbackOutcomeFailure(callback_id=task_token, error=error, cause=cause)
-        tell(backend, lambda pool: bool(pool.notify(callback_id=task_token, outcome=answer)))
+        tell(backend, task_token, lambda task: task.notify(answer))
 
     def heartbeat(backend: Inside, task_token: str) -> None:
-        tell(backend, lambda pool: bool(pool.heartbeat(callback_id=task_token)))
+        tell(backend, task_token, lambda task: task.notify_heartbeat())
 
     replacements: Mapping[str, object] = {"success": success, "failure": failure, "heartbeat": heartbeat}
     for name, replacement in replacements.items():

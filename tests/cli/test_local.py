@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from localcloud.embedded.state_file import EmbeddedState, start_of
+from localcloud.embedded.state_file import EmbeddedState, FailedOver, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,8 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
             iso=tmp_path / "client.iso",
             iso_is_standin=True,
             stack="drs-failback",
-            outputs={"RunLogTable": "runs"},
+            outputs={"RunLogTable": "runs", "RolesAtAzure": "arn:one, arn:two"},
+            servers=(FailedOver(id="i-0123456789abcdef0", name="web-1"),),
         )
         state.write(tmp_path)
         yield running
@@ -53,9 +54,14 @@ def test_status_of_running_clouds(tmp_path: Path, process: subprocess.Popen[byte
     assert shown.exit_code == 0, shown.output
     lines = shown.output.splitlines()
     assert lines[0] == "The embedded clouds run."
-    assert f"  process      {process.pid}, since 2026-03-01 12:00:00 UTC" in lines
-    assert "  AWS          http://127.0.0.1:1 (us-east-1)" in lines
-    assert "  RunLogTable  runs" in lines
+    assert f"  process       {process.pid}, since 2026-03-01 12:00:00 UTC" in lines
+    assert "  AWS           http://127.0.0.1:1 (us-east-1)" in lines
+    assert lines[-4:] == [
+        "  RolesAtAzure  arn:one",
+        "                arn:two",
+        "  RunLogTable   runs",
+        "  server        i-0123456789abcdef0 (web-1): failback start azure-home i-0123456789abcdef0",
+    ]
     told = json.loads(local(tmp_path, "status", "--json").output)
     assert told["pid"] == process.pid
 
@@ -82,5 +88,6 @@ def test_clouds_that_never_were(tmp_path: Path) -> None:
     assert (down.exit_code, down.output) == (0, "The embedded clouds don't run.\n")
 
 
-def test_an_iso_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
-    assert local(tmp_path, "up", "--iso", str(tmp_path / "none.iso")).exit_code == 2
+@pytest.mark.parametrize(("option", "value"), [("--iso", "none.iso"), ("--servers", "-1"), ("--servers", "21")])
+def test_what_cannot_be_is_wrong_usage(tmp_path: Path, option: str, value: str) -> None:
+    assert local(tmp_path, "up", option, str(tmp_path / value) if option == "--iso" else value).exit_code == 2

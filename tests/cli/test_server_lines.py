@@ -71,6 +71,8 @@ def test_lines_tell_of_servers_that_changed() -> None:
     (line,) = changes(first, second)
     assert line.split(maxsplit=3)[1:3] == [IDS[0], "replicating"]
     assert "25% (250 of 1,000 MiB, 8.00 MiB to catch up), lag 1:15, 5:00 left" in line
+    (line,) = changes(first, seen(server(0, "boot_client", plan=PLAN, progress=late)))
+    assert line.split(maxsplit=4)[1:4] == [IDS[0], "web", "replicating"]
     stuck = replication(250, verdict="stuck", reason="STALLED: AGENT_NOT_SEEN")
     (line,) = changes(second, seen(server(0, "boot_client", "register_client", progress=stuck), server(1)))
     assert line.split()[2] == "stuck"
@@ -92,6 +94,18 @@ def test_while_servers_go_on_the_report_is_to_come() -> None:
     assert [(row.stage, row.status) for row in seen(server(0, "boot_client")).stages][-1] == ("write_report", "to come")
     ended = ServerOutcome(outcome="ready", at=at(90))
     assert seen(server(0, "boot_client", outcome=ended)).stages[-1].status == "running"
+    assert seen(server(0)).stages[-1].status == "to come", "nor has it begun while no server's first stage has"
+
+
+def test_after_what_failed_is_given_back_the_report_waits_for_no_server() -> None:
+    history = RunHistory(record=record(goal="failback"), stages=(noted("give_back"),), servers=(server(0),))
+    assert run_progress(history, known={}, now=at(20)).stages[-1].status == "running"
+
+
+@pytest.mark.parametrize("goal", ["check", "failback"])
+def test_readiness_comes_first_also_before_any_server_is_known(goal: str) -> None:
+    progress = run_progress(RunHistory(record=record(goal=goal)), known={}, now=at(1))
+    assert [row.stage for row in progress.stages] == ["check_readiness"]
 
 
 @pytest.mark.parametrize(("goal", "after"), [("check", "write_report"), ("failback", "find_client_image")])

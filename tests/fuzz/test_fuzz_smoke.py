@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from types import ModuleType
 
-COUNTS = {"iso": 1200, "config": 800, "initrd": 800, "squashfs": 400, "ext4": 300}
+COUNTS = {"iso": 600, "config": 800, "initrd": 800, "squashfs": 400, "ext4": 300}
 
 
 @pytest.fixture(scope="module")

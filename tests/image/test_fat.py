@@ -62,7 +62,7 @@ def write(target: Path, files: dict[str, bytes], *, at: int = 0) -> None:
 
 
 @given(trees(NAME) | trees(WIDE_NAME))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_volume_reads_back(tmp_path: Path, files: dict[str, bytes]) -> None:
     write(tmp_path / "fat", files)
     with FileSource(tmp_path / "fat") as source:
@@ -71,7 +71,7 @@ def test_a_volume_reads_back(tmp_path: Path, files: dict[str, bytes]) -> None:
 
 @needs_fsck
 @given(trees(NAME))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_fsck_finds_nothing(tmp_path: Path, files: dict[str, bytes]) -> None:
     write(tmp_path / "fat", files)
     done = subprocess.run(["fsck.vfat", "-n", tmp_path / "fat"], capture_output=True, text=True, check=False)

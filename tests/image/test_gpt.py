@@ -51,7 +51,7 @@ def disk_of(size: int, partitions: list[Partition]) -> bytes:
 
 
 @given(tables())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_table_reads_back(case: tuple[int, list[Partition]]) -> None:
     size, partitions = case
     assert read_partitions(BytesSource(disk_of(size, partitions))) == tuple(partitions)
@@ -59,7 +59,7 @@ def test_a_table_reads_back(case: tuple[int, list[Partition]]) -> None:
 
 @needs_sgdisk
 @given(tables())
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_sgdisk_accepts_it_and_reads_the_same(tmp_path: Path, case: tuple[int, list[Partition]]) -> None:
     size, partitions = case
     image = tmp_path / "disk"

@@ -134,7 +134,7 @@ def check_variant(tree: Tree, writer: str, options: list[str], naming: str) -> N
                 assert (found.path, found.size) == ("/" + path, len(content))
 
 
-PROPERTY = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("writer", WRITERS)

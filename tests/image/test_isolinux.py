@@ -405,7 +405,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(words=st.lists(WORDS, max_size=60))
 def test_any_text_is_an_entry_or_an_image_error(words: list[str]) -> None:
     for path in ("isolinux/isolinux.cfg", "EFI/BOOT/grub.cfg"):

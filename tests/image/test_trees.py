@@ -203,7 +203,7 @@ def mke2fs(directory: Path, image: Path, options: list[str], *, size: str = "8M"
     subprocess.run(["mke2fs", "-q", *options, "-d", directory, image, size], check=True, capture_output=True)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), options=st.sampled_from(SQUASHFS_OPTIONS))
 def test_squashfs_holds_what_was_put_in(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, options: list[str]
@@ -217,7 +217,7 @@ def test_squashfs_holds_what_was_put_in(
     shutil.rmtree(folder)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), options=st.sampled_from(EXT_OPTIONS))
 def test_ext_holds_what_was_put_in(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, options: list[str]

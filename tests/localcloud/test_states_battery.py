@@ -205,6 +205,19 @@ def test_a_token_takes_one_answer(cloud: Cloud) -> None:
     assert refusal(cloud.states.send_task_success, taskToken=token, output="{}") == "TaskTimedOut"
 
 
+def test_a_token_of_an_execution_that_has_ended_takes_none(cloud: Cloud) -> None:
+    waiting = {"StartAt": "Park", "States": {"Park": PARK}}
+    failing = {
+        "StartAt": "Rest",
+        "States": {"Rest": {"Type": "Wait", "Seconds": 100, "Next": "Broken"}, "Broken": {"Type": "Fail"}},
+    }
+    both = {"Type": "Parallel", "Branches": [waiting, failing], "End": True}
+    execution, token = parked(cloud, cloud.machine("left_waiting", Both=both))
+    assert cloud.wait(execution)["status"] == "FAILED"
+    assert refusal(cloud.states.send_task_success, taskToken=token, output="{}") == "TaskTimedOut"
+    assert refusal(cloud.states.send_task_heartbeat, taskToken=token) == "TaskTimedOut"
+
+
 def test_a_token_that_nobody_gave_is_invalid(cloud: Cloud) -> None:
     assert refusal(cloud.states.send_task_success, taskToken="made up", output="{}") == "InvalidToken"
 

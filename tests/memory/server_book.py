@@ -33,6 +33,7 @@ class MemoryServerBook:
 
     def plan(self, run: str, plan: ServerPlan) -> None:
         self._keep(run, plan.id, "plan", plan)
+        self._keep(run, plan.id, "outcome", None)
 
     def remember(self, run: str, server: str, before: BeforeImage) -> BeforeImage:
         known = self.find(run, server)

@@ -5,21 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from failback.model.server import Parked
 
 
 class MemoryWaitingRoom:
-    """A WaitingRoom; `parked` by milestone, run and server."""
+    """A WaitingRoom; `parked` by milestone, run and server; `damaged` is what's said of those that can't be read."""
 
     def __init__(self) -> None:
         self.parked: dict[tuple[str, str, str], Parked] = {}
+        self.damaged: list[str] = []
 
     def park(self, parked: Parked) -> None:
         self.parked[_place(parked)] = parked
 
-    def everyone(self) -> Iterable[Parked]:
+    def everyone(self, unreadable: Callable[[str], object] | None = None) -> Iterable[Parked]:
+        for each in self.damaged:
+            if unreadable is None:
+                raise ValueError(each)
+            unreadable(each)
         return [self.parked[place] for place in sorted(self.parked)]
 
     def keep(self, parked: Parked) -> None:

@@ -209,7 +209,7 @@ BY_KEYS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.one_of(BY_ROLE, BY_KEYS))
 def test_what_the_model_writes_is_read_the_same(value: AgentSettings) -> None:
     text = value.to_text()
@@ -217,7 +217,7 @@ def test_what_the_model_writes_is_read_the_same(value: AgentSettings) -> None:
     assert shell_faults(text) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from([WHOLE.replace(PEM, base64.b64encode(b"-----BEGIN CERTIFICATE-----").decode()), KEYS]),
     st.integers(0, 1 << 16),

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,12 @@ NAMELESS = {"utils", "util", "helpers", "helper", "common", "base", "manager", "
 STDLIB_ONLY = ("plan", "source", "layout", "gpt", "fat", "fat_names", "fat_read", "grub", "arguments", "verify", "cpio")
 
 
+@cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 

@@ -83,7 +83,7 @@ def expected(plan: DiskPlan) -> dict[int, bytes]:
 
 
 @given(plans(), st.integers(1, 9), st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_slices_write_every_block_with_content_once(plan: DiskPlan, limit: int, workers: int) -> None:
     store, cursor, slices = MemorySnapshots(), SnapshotCursor(), 0
     while cursor.next_block is not None:

@@ -40,7 +40,10 @@ def wanted(folder: Path, requirement: str) -> WheelSet:
     return WheelSet((folder / "requirements.txt",), folder / "constraints.txt", DEFAULT_PYTHON, frozenset({"s3"}))
 
 
-def test_a_set_is_installed_once_pruned_and_compiled(tmp_path: Path) -> None:
+def test_a_set_is_installed_once_pruned_and_compiled_and_old_ones_go(tmp_path: Path) -> None:
+    for number in range(8):
+        (tmp_path / f"wheels/{number}").mkdir(parents=True)
+        (tmp_path / f"wheels/{number}.digest").write_text("x")
     wheels = install(wanted(tmp_path, "tiny"), tmp_path / "wheels")
     found = {str(path.relative_to(wheels.folder)) for path in wheels.folder.rglob("*") if path.is_file()}
     compiled = {name for name in found if name.endswith(".pyc")}
@@ -54,6 +57,8 @@ def test_a_set_is_installed_once_pruned_and_compiled(tmp_path: Path) -> None:
         "tiny-1.0.dist-info/WHEEL",
     }
     assert len(compiled) == 2
+    assert len([path for path in (tmp_path / "wheels").iterdir() if path.is_dir()]) == 6
+    assert (tmp_path / "wheels" / wanted(tmp_path, "tiny").key).is_dir()
     # The second time pip has nothing to install from, and isn't asked.
     (tmp_path / "tiny-1.0-py3-none-any.whl").unlink()
     again = WheelSet((tmp_path / "requirements.txt",), tmp_path / "constraints.txt", DEFAULT_PYTHON, frozenset({"s3"}))
@@ -64,12 +69,3 @@ def test_what_cant_be_installed_is_named_and_leaves_nothing(tmp_path: Path) -> N
     with pytest.raises(PackageIncomplete, match="no-such-package"):
         install(wanted(tmp_path, "no-such-package"), tmp_path / "wheels")
     assert [path.name for path in (tmp_path / "wheels").iterdir()] == ["lock"]
-
-
-def test_sets_that_nobody_asks_for_any_more_go(tmp_path: Path) -> None:
-    for number in range(8):
-        (tmp_path / f"wheels/{number}").mkdir(parents=True)
-        (tmp_path / f"wheels/{number}.digest").write_text("x")
-    install(wanted(tmp_path, "tiny"), tmp_path / "wheels")
-    assert len([path for path in (tmp_path / "wheels").iterdir() if path.is_dir()]) == 6
-    assert (tmp_path / "wheels" / wanted(tmp_path, "tiny").key).is_dir()

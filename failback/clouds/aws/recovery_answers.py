@@ -95,7 +95,11 @@ def _machine(properties: Answer) -> dict[str, Any]:
         "cpus": sum(each.get("cores", 0) for each in properties.get("cpus", ())),
         "ram_bytes": properties.get("ramBytes", 0),
         "volumes": tuple(
-            Volume(device=each["internalDeviceName"], bytes=each.get("bytes", 0), volume=each.get("ebsVolumeID", ""))
+            Volume(
+                device=each.get("internalDeviceName", ""),
+                bytes=each.get("bytes", 0),
+                volume=each.get("ebsVolumeID", ""),
+            )
             for each in disks
         ),
     }
@@ -124,7 +128,9 @@ def _replication(info: Answer, *, now: datetime) -> dict[str, Any]:
     error = info.get("dataReplicationError", {})
     return {
         "replication_state": info.get("dataReplicationState", "NOT_STARTED"),
-        "steps": tuple(InitiationStep(name=each["name"], status=each.get("status", "NOT_STARTED")) for each in steps),
+        "steps": tuple(
+            InitiationStep(name=each.get("name", ""), status=each.get("status", "NOT_STARTED")) for each in steps
+        ),
         "error": error.get("error", ""),
         "raw_error": error.get("rawError", ""),
         "lag": lag_of(info.get("lagDuration"), now=now),
@@ -135,7 +141,7 @@ def _replication(info: Answer, *, now: datetime) -> dict[str, Any]:
 
 def _disk(disk: Answer) -> ReplicatedDisk:
     return ReplicatedDisk(
-        device=disk["deviceName"],
+        device=disk.get("deviceName", ""),
         total=disk.get("totalStorageBytes", 0),
         replicated=disk.get("replicatedStorageBytes", 0),
         rescanned=disk.get("rescannedStorageBytes", 0),

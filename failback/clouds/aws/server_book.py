@@ -62,7 +62,8 @@ class DynamoServerBook:
         return sorted((read_server(item) for page in pages for item in page["Items"]), key=lambda record: record.id)
 
     def plan(self, run: str, plan: ServerPlan) -> None:
-        self._keep(run, plan.id, "plan", plan)
+        # A call that was lost may have found faults that there aren't any more.
+        self._keep(run, plan.id, "plan", plan, value=":value REMOVE outcome")
 
     def remember(self, run: str, server: str, before: BeforeImage) -> BeforeImage:
         kept = self._keep(run, server, "before", before, value="if_not_exists(#part, :value)")

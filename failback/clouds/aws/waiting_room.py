@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from failback.clouds.aws.items import WAITING, expiry, key
 from failback.model.server import Parked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -24,7 +26,7 @@ class DynamoWaitingRoom:
     def park(self, parked: Parked) -> None:
         self._dynamodb.put_item(TableName=self._table, Item=_item(parked))
 
-    def everyone(self) -> Iterator[Parked]:
+    def everyone(self, unreadable: Callable[[str], object] | None = None) -> Iterator[Parked]:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk",
@@ -33,7 +35,13 @@ class DynamoWaitingRoom:
         )
         for page in pages:
             for item in page["Items"]:
-                yield Parked.model_validate_json(item["parked"]["S"])
+                try:
+                    yield Parked.model_validate_json(item.get("parked", {}).get("S", ""))
+                except ValidationError as error:
+                    told = _told(item["sk"]["S"], error)
+                    if unreadable is None:
+                        raise ValueError(told) from None
+                    unreadable(told)
 
     def keep(self, parked: Parked) -> None:
         try:
@@ -46,6 +54,15 @@ class DynamoWaitingRoom:
             self._dynamodb.delete_item(TableName=self._table, Key=_place(parked), **_while_it_counts(parked))
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return
+
+
+def _told(place: str, error: ValidationError) -> str:
+    """What's wrong, without any value: one of them is a task token."""
+    faults = ", ".join(f"{'.'.join(map(str, each['loc'])) or 'parked'}: {each['msg']}" for each in error.errors())
+    return (
+        f"who waits as {place} can't be read ({faults}). Usually another version of this program has written it. Stop "
+        f"its execution, and delete the item pk={WAITING}, sk={place} from the run log's table"
+    )
 
 
 def _place(parked: Parked) -> Item:

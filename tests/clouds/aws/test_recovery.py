@@ -127,6 +127,18 @@ def test_what_is_not_said_is_left_at_its_default(drs: Sdk, asked: Stubber) -> No
     assert recovery(drs).instances([ID]) == {ID: expected}
 
 
+def test_members_without_a_name_fail_no_look_at_all(drs: Sdk, asked: Stubber) -> None:
+    nameless = {
+        **SPARSE,
+        "recoveryInstanceProperties": {"disks": [{"bytes": 5}]},
+        "dataReplicationInfo": {"replicatedDisks": [{}], "dataReplicationInitiation": {"steps": [{}]}},
+    }
+    asked.add_response("describe_recovery_instances", {"items": [nameless]})
+    found = DrsRecovery(drs, now=lambda: NOON).instances([ID])[ID]
+    assert (found.volumes, found.disks) == ((Volume(device="", bytes=5),), (ReplicatedDisk(device="", total=0),))
+    assert found.steps == (InitiationStep(name="", status="NOT_STARTED"),)
+
+
 def test_two_hundred_are_asked_for_at_a_time_and_every_page_is_read(drs: Sdk, asked: Stubber) -> None:
     first, second = names(0, 200), names(200, 201)
     page = {"filters": {"recoveryInstanceIDs": first}, "maxResults": 200}

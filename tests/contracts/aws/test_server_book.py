@@ -77,6 +77,13 @@ def test_a_servers_record_grows(book: ServerBook) -> None:
     assert list(book.of("another")) == []
 
 
+def test_a_plan_takes_the_place_of_what_stood_in_its_way(book: ServerBook) -> None:
+    book.enlist("r", [REQUEST])
+    book.settle("r", ID, ServerOutcome(outcome="failed", at=NOON, stage="check_readiness"))
+    book.plan("r", PLAN)
+    assert book.find("r", ID) == ServerRecord(id=ID, request=REQUEST, plan=PLAN)
+
+
 def test_what_is_known_stays_when_servers_are_enlisted_again(book: ServerBook) -> None:
     book.enlist("r", [REQUEST])
     book.progress("r", ID, PROGRESS)

@@ -14,6 +14,8 @@ from tests.memory.clock import NOON
 from tests.memory.waiting_room import MemoryWaitingRoom
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from failback.recovery_ports import WaitingRoom
 
 FIRST = Parked(
@@ -67,3 +69,30 @@ def test_the_last_token_counts(room: WaitingRoom) -> None:
     room.keep(changed(stuck_since=NOON))
     room.leave(FIRST)
     assert list(room.everyone()) == [again]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        pytest.param(
+            {"parked": {"S": '{"run": "r", "token": "t2"}'}}, "milestone: Field required", id="of-another-version"
+        ),
+        pytest.param({"parked": {"S": "t2 {"}}, "parked: Invalid JSON", id="no-json"),
+        pytest.param({}, "parked: Invalid JSON", id="nothing"),
+    ],
+)
+def test_one_that_cannot_be_read_keeps_nobody_else(
+    run_table: DynamoDBClient, damage: dict[str, dict[str, str]], said: str
+) -> None:
+    room, told = DynamoWaitingRoom(run_table, "runs"), list[str]()
+    room.park(FIRST)
+    room.park(changed(server="i-0000000c"))
+    place = {"pk": {"S": "waiting"}, "sk": {"S": "replication#r#i-0000000b"}}
+    run_table.put_item(TableName="runs", Item={**place, **damage})
+    assert [each.server for each in room.everyone(told.append)] == ["i-0000000a", "i-0000000c"]
+    (fault,) = told
+    assert said in fault
+    assert "sk=replication#r#i-0000000b" in fault
+    assert "t2" not in fault
+    with pytest.raises(ValueError, match="can't be read"):
+        list(room.everyone())

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ import pytest
 
 from failback.errors import LocalCloudError
 from localcloud.embedded.control import StartOptions, start, starting, status, stop
+from localcloud.embedded.daemon import schedule_time
 from localcloud.embedded.state_file import STATE_FILE, EmbeddedState, start_of
 from localcloud.lambda_runner.usage import descendants
 from tests.localcloud.embedded.assembly import HandMade
@@ -60,6 +62,9 @@ def test_started_used_and_stopped_it_leaves_nothing(tmp_path: Path) -> None:
         assert status(folder) == state
         assert start(folder) == state, "a second start changes nothing"
         assert not state.iso_is_standin
+        items = client(state, "drs").describe_recovery_instances()["items"]
+        assert [(each["recoveryInstanceID"], each["tags"]) for each in items] == [(state.servers[0].id, {})]
+        assert [each.name for each in state.servers] == ["web-1"]
         assert state.ca_file.is_file()
         assert run_machine(state)["status"] == "SUCCEEDED"
         processes = [state.pid, *descendants(state.pid)]
@@ -72,6 +77,13 @@ def test_started_used_and_stopped_it_leaves_nothing(tmp_path: Path) -> None:
     assert [pid for pid in processes if start_of(pid) is not None] == []
     assert not any(is_open(url) for url in (state.aws_url, state.azure_url, state.blob_url))
     assert not stop(folder)
+
+
+@pytest.mark.parametrize(("scale", "minutes"), [(1.0, 1), (0.1, 10), (0.0, 60)])
+def test_schedules_go_quicker_but_never_more_than_once_a_look(scale: float, minutes: int) -> None:
+    began = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    told = schedule_time(began + timedelta(minutes=1), began=began, scale=scale)
+    assert told - began == timedelta(minutes=minutes)
 
 
 def test_killed_it_leaves_a_file_that_nobody_believes(tmp_path: Path) -> None:

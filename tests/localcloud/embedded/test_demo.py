@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -13,7 +14,9 @@ import pytest
 from rich.console import Console
 
 from failback.errors import LocalCloudError
-from localcloud.demo import Demo, finish, refuse_company
+from localcloud.demo import refuse_company
+from localcloud.demo_commands import Demo, finish
+from localcloud.demo_server import Pair, compare
 from localcloud.embedded.state_file import LOCK_FILE, start_of
 
 if TYPE_CHECKING:
@@ -45,3 +48,37 @@ def test_clouds_of_another_demo_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / LOCK_FILE).write_text(f"{os.getpid()} {start_of(os.getpid())}\n")
     with pytest.raises(LocalCloudError, match=rf"process {os.getpid()}\).*DRS_FAILBACK_LOCAL={tmp_path} failback"):
         refuse_company(tmp_path)
+
+
+def test_what_a_machine_says_is_kept_while_a_command_draws(capfd: pytest.CaptureFixture[str]) -> None:
+    shown = Demo(Console(soft_wrap=True))
+    shown.hear(1.5, "Linux")
+    assert capfd.readouterr().out == f"{'':9}serial console,   1.5 s: Linux\n"
+    shown = Demo(Console(soft_wrap=True), drawn=True)
+    shown.hear(1.5, "Linux")
+    assert capfd.readouterr().out == ""
+    shown.run("failback --help")
+    assert capfd.readouterr().out.splitlines()[-1] == f"{'':9}serial console,   1.5 s: Linux"
+    assert shown.heard == []
+
+
+def pair(folder: Path, volume: bytes, disk: bytes) -> Pair:
+    (folder / "volume").write_bytes(volume)
+    (folder / "disk").write_bytes(disk)
+    return Pair("/dev/xvda", folder / "volume", "web-1-data-0", folder / "disk")
+
+
+def test_a_disk_may_be_larger_than_its_volume(tmp_path: Path) -> None:
+    shown = Demo(Console(soft_wrap=True))
+    compare(shown, [pair(tmp_path, b"content", b"content" + bytes(9))], patience=0.0)
+    first, second = shown.rows[0][2].splitlines()
+    assert first.split()[0] == second.split()[0] == hashlib.sha256(b"content").hexdigest()
+    assert "the same: disk web-1-data-0 at home" in second
+
+
+@pytest.mark.parametrize("disk", [b"contenT", b"conten"])
+def test_bytes_that_differ_end_it(tmp_path: Path, disk: bytes) -> None:
+    shown = Demo(Console(soft_wrap=True))
+    with pytest.raises(LocalCloudError, match="aren't those in AWS: web-1-data-0"):
+        compare(shown, [pair(tmp_path, b"content", disk)], patience=0.0)
+    assert "DIFFERENT: disk web-1-data-0" in shown.closing()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +15,7 @@ from localcloud.drs.records import NewInstance
 from localcloud.drs.volume import BLOCK
 from localcloud.embedded.clouds import CLIENT_IDENTITY
 from localcloud.embedded.synthesis import TARGET
+from localcloud.faults import Delay, FaultRule, Lose, Status, Throttle
 from localcloud.sparse_files import create_sparse
 from tests.localcloud.runs.servers import (
     GIB,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from failback.model.record import ServerHistory
     from failback.model.server import ServerPlan
     from localcloud.drs.records import RecoveryInstance
+    from localcloud.faults import Action
     from tests.localcloud.runs.place import Place
 
 RUN = "home"
@@ -193,6 +197,39 @@ def test_what_the_workload_writes_meanwhile_comes_home_too(place: Place, servers
     place.wait_until(arrived, "the blocks to come home")
 
 
+KINDS: tuple[Action, ...] = (Throttle(), Status(code=500), Delay(seconds=1.0), Lose())
+SHARE = 0.05
+# Chance may leave one out: each kind happens to each of these services once at least.
+CERTAIN = [
+    FaultRule(service=service, action=action, nth=(2 + 2 * number,))
+    for service in ("drs", "ec2", "arm", "dynamodb")
+    for number, action in enumerate(KINDS)
+]
+BY_CHANCE = [FaultRule(action=action, probability=SHARE / len(KINDS)) for action in KINDS]
+
+
+def test_under_five_per_cent_of_faults_servers_come_to_ready_with_the_same_bytes(place: Place) -> None:
+    servers = [failed_over(place, f"disturbed-{number}", devices=("/dev/sda", "/dev/sdb")) for number in range(3)]
+    with place.faults(*CERTAIN, *BY_CHANCE, seed=1):
+        execution = failback(place, "disturbed", servers)
+        told = place.finish_watched(execution)
+    assert told["status"] == "SUCCEEDED", (told, place.history(execution))
+    records, ec2 = by_id(place, execution), place.clouds.client("ec2")
+    for server in servers:
+        check_disks(place, server, plan_of(records[server.id]))
+        asked = [{"Name": "group-id", "Values": [server.security_group]}]
+        rules = ec2.describe_security_group_rules(Filters=asked)["SecurityGroupRules"]
+        assert len([each for each in rules if not each["IsEgress"]]) == 1
+    assert place.listing()["leases"] == {}
+    # Nothing else in this module meets faults.
+    met = Counter((each.call.service, each.action.kind) for each in place.clouds.faults.records)
+    print(f"\n{met.total()} faults:", ", ".join(f"{one} {kind} {met[one, kind]}" for one, kind in sorted(met)))
+    for action in KINDS:
+        assert met["drs", action.kind]
+        assert met["ec2", action.kind]
+        assert met["arm", action.kind]
+
+
 def test_where_no_identity_is_trusted_keys_are_given_and_taken_back(place: Place) -> None:
     """The deployment's target is changed to keys, and AWS's role for client machines as the stack would make it."""
     server = failed_over(place, "keyed")
@@ -222,17 +259,13 @@ def ask_for_keys(place: Place) -> None:
     parameters.put_parameter(Name=name, Value=changed, Type="String", Overwrite=True)
     functions = place.clouds.client("lambda")
     minter = functions.get_function_configuration(FunctionName=place.function("register_client"))["Role"]
-    (role,) = (
-        each["RoleName"] for each in iam.list_roles()["Roles"] if each["RoleName"].endswith(f"-client-{TARGET}")
-    )
+    (role,) = (each["RoleName"] for each in iam.list_roles()["Roles"] if each["RoleName"].endswith(f"-client-{TARGET}"))
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": minter}}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     iam.update_assume_role_policy(RoleName=role, PolicyDocument=document)
 
 
 def settings_of(user_data: str) -> str:
-    import base64
-
     return base64.b64decode(user_data).decode()
 
 
