@@ -138,6 +138,8 @@ def _check(deployment: Deployment, name: str, request: RunRequest, *, as_json: b
     for plan in plans:
         lines = [plan.model_dump_json()] if as_json else plan_lines(plan)
         typer.echo("\n".join(lines))
+    if not as_json:
+        typer.echo(f"{len(plans)} server{'' if len(plans) == 1 else 's'} can go home like this. Nothing was made.")
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from failback import registration
+from failback import registration, replication
 from failback.errors import RegistrationFailed
 from failback.initiation_advice import STEPS
 from failback.model.recovery import INITIATION_STEPS
@@ -57,7 +57,7 @@ def test_a_client_is_followed_until_all_its_steps_are_behind(bench: Bench) -> No
     assert bench.machine.told == [bench.machine.machine.user_data]
 
 
-@pytest.mark.parametrize("state", sorted(registration.FLOWING))
+@pytest.mark.parametrize("state", sorted(replication.FLOWING))
 def test_data_that_flows_says_as_much(bench: Bench, state: str) -> None:
     bench.recovery.change(SERVER, failback_state="FAILBACK_IN_PROGRESS", replication_state=state, client="c")
     assert bench.register().status == "done"
