@@ -137,7 +137,8 @@ def _history(record: Mapping[str, AttributeValueTypeDef], items: Mapping[str, It
     stages: defaultdict[str, list[StageEntry]] = defaultdict(list)
     for sk, item in items.items():
         owner = stage_owner(sk)
-        if owner is not None:
+        # An item that's only half there is one that's being noted for the first time (not in DynamoDB itself).
+        if owner is not None and "entry" in item:
             stages[owner].append(_entry(item))
     in_order = {owner: tuple(sorted(entries, key=lambda entry: entry.began)) for owner, entries in stages.items()}
     records = sorted(

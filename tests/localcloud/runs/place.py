@@ -20,6 +20,7 @@ from localcloud.embedded.iso_bucket import HASH_KEY, ISO_KEY, iso_buckets, publi
 from localcloud.embedded.listing import listing
 from localcloud.embedded.synthesis import TARGET, synthesise, write_deployment
 from localcloud.faults import FaultPlan
+from localcloud.guests.qemu_driver import QemuDriver
 from localcloud.guests.scripted import GuestPlan, ScriptedDriver
 
 if TYPE_CHECKING:
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
     from localcloud.embedded.deploy import Deployed
     from localcloud.faults import FaultRule
     from localcloud.guests.client import ClientTask
+    from localcloud.guests.guest import GuestDriver
 
 ROOT = Path(__file__).resolve().parents[3]
 LONGEST = 240.0
 """Seconds that a run may take on a busy machine; they take ten."""
+LONGEST_REAL = 540.0
+"""The same with real machines: a hundred when there's nothing else to do."""
 Sdk = Any
 
 
@@ -62,9 +66,10 @@ class Place:
 
     clouds: EmbeddedClouds
     deployed: Deployed
-    driver: ScriptedDriver
+    driver: GuestDriver
     machines: list[GuestPlan]
     clock: MovedClock
+    longest: float = LONGEST
     moment: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -81,7 +86,7 @@ class Place:
 
     def finish(self, execution: str) -> Sdk:
         """Wait for a run's end; gives what DescribeExecution says of it."""
-        states, end = self.clouds.client("stepfunctions"), time.monotonic() + LONGEST
+        states, end = self.clouds.client("stepfunctions"), time.monotonic() + self.longest
         while (told := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
             assert time.monotonic() < end, f"the run didn't end: {self.history(execution)}"
             time.sleep(0.05)
@@ -89,7 +94,7 @@ class Place:
 
     def finish_watched(self, execution: str) -> Sdk:
         """Wait for a run's end, with schedules that are due with each look."""
-        states, end = self.clouds.client("stepfunctions"), time.monotonic() + LONGEST
+        states, end = self.clouds.client("stepfunctions"), time.monotonic() + self.longest
         while (told := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
             assert time.monotonic() < end, f"the run didn't end: {self.history(execution)}"
             self.wake()
@@ -137,14 +142,14 @@ class Place:
 
     def wait_until(self, come: Callable[[], bool], what: str) -> None:
         """Wait until it has come true."""
-        end = time.monotonic() + LONGEST
+        end = time.monotonic() + self.longest
         while not come():
             assert time.monotonic() < end, f"waited for {what}"
             time.sleep(0.01)
 
     def wait_for(self, execution: str, state: str) -> None:
         """Wait until the run enters that state of the machine."""
-        states, end = self.clouds.client("stepfunctions"), time.monotonic() + LONGEST
+        states, end = self.clouds.client("stepfunctions"), time.monotonic() + self.longest
         while time.monotonic() < end:
             pages = states.get_paginator("get_execution_history").paginate(executionArn=execution)
             entered = {
@@ -218,8 +223,8 @@ class Place:
 
 
 @contextmanager
-def open_place(folder: Path, iso: Path, **settings: Any) -> Iterator[Place]:  # noqa: ANN401
-    """The clouds, deployed; what's staged and synthesised is kept between tests under `build`."""
+def open_place(folder: Path, iso: Path, *, real: bool = False, **settings: Any) -> Iterator[Place]:  # noqa: ANN401
+    """The clouds, deployed, with scripted machines or real ones; what's synthesised is kept under `build`."""
     machines: list[GuestPlan] = []
     client: list[Callable[[ClientTask], bool]] = []
 
@@ -232,7 +237,11 @@ def open_place(folder: Path, iso: Path, **settings: Any) -> Iterator[Place]:  # 
         "drs": DrsSettings(clock=clock.now),
     }
     around: Sdk = {"surroundings": network.surroundings, "signer": network.signer}
-    with ScriptedDriver(folder / "machines", plan=plan, **around) as driver:
+    place_of_machines = folder / "machines"
+    machines_of: GuestDriver = (
+        QemuDriver(place_of_machines, **around) if real else ScriptedDriver(place_of_machines, plan=plan, **around)
+    )
+    with machines_of as driver:
         given = CloudSettings(
             folder / "clouds", iso, driver, network=network, **{"wait_scale": 0.02, **timed, **settings}
         )
@@ -246,7 +255,7 @@ def open_place(folder: Path, iso: Path, **settings: Any) -> Iterator[Place]:  # 
             )
             out = ROOT / "build/test-cdk.out"
             synthesise(file, out)
-            place = Place(clouds, deploy(clouds, out), driver, machines, clock)
+            place = Place(clouds, deploy(clouds, out), driver, machines, clock, LONGEST_REAL if real else LONGEST)
             # A schedule counts from when it's first looked at.
             place.wake()
             yield place
