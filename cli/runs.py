@@ -16,7 +16,7 @@ import typer
 from cli.settings import read_settings
 
 if TYPE_CHECKING:
-    from cli.deployment import Where
+    from cli.deployment import Deployment, Where
     from failback.model.request import RunRequest
 
 RunArgument = Annotated[str, typer.Argument(help="The run's name.", metavar="RUN")]
@@ -62,15 +62,7 @@ def prepare(
 
     with reached(where_of(stack, profile, region), context.obj) as deployment:
         name = run or run_name(target, datetime.now(UTC))
-        execution = deployment.start(name, request.model_dump_json(exclude_defaults=True))
-        if json:
-            typer.echo(json_text.dumps({"run": name, "execution": execution}))
-        else:
-            typer.echo(f"Run {name} at {deployment.name}")
-        if watched:
-            from cli.watching import dress, watch
-
-            raise typer.Exit(watch(deployment, name, dressed=dress(as_json=json), just_started=True))
+        raise typer.Exit(begin(deployment, name, request, watched=watched, as_json=json))
 
 
 def watch_run(
@@ -134,6 +126,20 @@ def list_runs(
         typer.echo("\n".join(aligned(run_rows(records, now=datetime.now(UTC)))))
     else:
         typer.echo(f"No runs at {deployment.name} yet; begin one with: failback prepare TARGET", err=True)
+
+
+def begin(deployment: Deployment, name: str, request: RunRequest, *, watched: bool, as_json: bool) -> int:
+    """Start a run, say so, and watch it if that's wished; returns the exit code."""
+    execution = deployment.start(name, request.model_dump_json(exclude_defaults=True))
+    if as_json:
+        typer.echo(json_text.dumps({"run": name, "execution": execution}))
+    else:
+        typer.echo(f"Run {name} at {deployment.name}")
+    if not watched:
+        return 0
+    from cli.watching import dress, watch
+
+    return watch(deployment, name, dressed=dress(as_json=as_json), just_started=True)
 
 
 def run_name(what: str, now: datetime, *, goal: str = "prepare") -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.runs import JsonOption, ProfileOption, RegionOption, StackOption, run_name, where_of
+from cli.runs import JsonOption, ProfileOption, RegionOption, StackOption, begin, run_name, where_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,6 @@ RequestOption = Annotated[
     Path | None,
     typer.Option("--request", help="A file with the request's other fields in JSON (servers, replication, …)."),
 ]
-NOT_READY = 3
 
 
 def check(
@@ -97,15 +96,7 @@ def start(
                 raise typer.Exit(code)
             if not yes:
                 _ask()
-        execution = deployment.start(name, wanted.model_dump_json(exclude_defaults=True))
-        if json:
-            typer.echo(json_text.dumps({"run": name, "execution": execution}))
-        else:
-            typer.echo(f"Run {name} at {deployment.name}")
-        if watched:
-            from cli.watching import dress, watch
-
-            raise typer.Exit(watch(deployment, name, dressed=dress(as_json=json), just_started=True))
+        raise typer.Exit(begin(deployment, name, wanted, watched=watched, as_json=json))
 
 
 def _check_name(run: str) -> str:

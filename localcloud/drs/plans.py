@@ -5,20 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from failback.model.recovery import INITIATION_STEPS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-INITIATION_STEPS = (
-    "LINK_FAILBACK_CLIENT_WITH_RECOVERY_INSTANCE",
-    "COMPLETE_VOLUME_MAPPING",
-    "ESTABLISH_RECOVERY_INSTANCE_COMMUNICATION",
-    "DOWNLOAD_REPLICATION_SOFTWARE_TO_FAILBACK_CLIENT",
-    "CONFIGURE_REPLICATION_SOFTWARE",
-    "PAIR_AGENT_WITH_REPLICATION_SOFTWARE",
-    "ESTABLISH_AGENT_REPLICATOR_SOFTWARE_COMMUNICATION",
-)
-"""Of a failback by a client, in order; the first two are done by calls of their own."""
 LINK, MAPPING = INITIATION_STEPS[:2]
 REPORTED_STEPS = INITIATION_STEPS[2:]
 """Steps that the client reports."""

@@ -6,8 +6,9 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from failback.model.recovery import INITIATION_STEPS
 from localcloud.accounts import ACCOUNT
-from localcloud.drs.plans import INITIATION_STEPS, ClientPlan
+from localcloud.drs.plans import ClientPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

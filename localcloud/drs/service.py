@@ -64,7 +64,7 @@ class DrsService:
         self._public = PublicCalls(self.world, self._jobs, self._events, settings)
         self.door = ClientDoor(self.world, self._jobs, self._events)
         self.replication.holder = self.door.holder
-        self._reader = CallReader(VendorModel("drs", "2020-02-26"))
+        self._reader = CallReader(VendorModel("drs", "2020-02-26", slashes=True))
         self._software = replication_software()
 
     def plan(self, instance: str, plan: ClientPlan) -> None:

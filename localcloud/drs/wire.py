@@ -9,7 +9,6 @@ import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from werkzeug import Request, Response
 
@@ -40,18 +39,10 @@ class CallReader:
 
     def __init__(self, model: VendorModel) -> None:
         self._model = model
-        self._routes = [
-            (name, operation["http"]["method"], _pattern(operation["http"]["requestUri"]))
-            for name, operation in model.operations.items()
-        ]
 
     def operation_of(self, method: str, path: str) -> tuple[str, Mapping[str, str]] | None:
         """The operation's name and what stands in its path."""
-        for name, verb, pattern in self._routes:
-            found = pattern.fullmatch(path)
-            if verb == method and found:
-                return name, {key: unquote(value) for key, value in found.groupdict().items()}
-        return None
+        return self._model.operation_of(method, path)
 
     def read(self, request: Request, emulated: Container[str]) -> DrsCall:
         """Refuses unknown operations and members, and values outside the model's constraints."""
@@ -130,11 +121,6 @@ def json_body(request: Request) -> Values:
         message = "The body isn't an object of the operation's parameters"
         raise other_fault(message, "cannotParse")
     return body
-
-
-def _pattern(uri: str) -> re.Pattern[str]:
-    """An ARN has slashes, and they reach us decoded."""
-    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(uri)))
 
 
 def encode_answer(values: Mapping[str, Any]) -> Response:

@@ -9,7 +9,6 @@ import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from werkzeug import Request, Response
 
@@ -52,18 +51,10 @@ class RestReader:
 
     def __init__(self, model: VendorModel) -> None:
         self._model = model
-        self._routes = [
-            (name, operation["http"]["method"], _pattern(operation["http"]["requestUri"]))
-            for name, operation in model.operations.items()
-        ]
 
     def operation_of(self, method: str, path: str) -> tuple[str, Mapping[str, str]] | None:
         """The operation's name and what stands in its path."""
-        for name, verb, pattern in self._routes:
-            found = pattern.fullmatch(path)
-            if verb == method and found:
-                return name, {key: unquote(value) for key, value in found.groupdict().items()}
-        return None
+        return self._model.operation_of(method, path)
 
     def read(self, request: Request) -> RestCall:
         """Refuses unknown operations, members and headers, and values outside the model's constraints."""
@@ -162,10 +153,6 @@ def _json_body(request: Request) -> dict[str, Any]:
             reason="INVALID_PARAMETER_VALUE", message="The body isn't an object of the operation's parameters"
         )
     return body
-
-
-def _pattern(uri: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(uri)))
 
 
 def encode_answer(model: VendorModel, operation: str, values: Mapping[str, Any]) -> Response:

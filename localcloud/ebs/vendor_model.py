@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,18 +19,33 @@ Shape = dict[str, Any]
 
 
 class VendorModel:
-    """One version of one service, e.g. `VendorModel("ebs", "2019-11-02")`."""
+    """One version of one service, e.g. `VendorModel("ebs", "2019-11-02")`.
 
-    def __init__(self, service: str, version: str) -> None:
+    With `slashes` what stands in a path may hold some: an ARN does, and reaches us decoded.
+    """
+
+    def __init__(self, service: str, version: str, *, slashes: bool = False) -> None:
         packed = resources.files("botocore").joinpath("data", service, version, "service-2.json.gz").read_bytes()
         document = json.loads(gzip.decompress(packed))
         self._operations: dict[str, Shape] = document["operations"]
         self._shapes: dict[str, Shape] = document["shapes"]
+        self._routes = [
+            (name, operation["http"]["method"], _pattern(operation["http"]["requestUri"], ".+" if slashes else "[^/]+"))
+            for name, operation in self._operations.items()
+        ]
 
     @property
     def operations(self) -> Mapping[str, Shape]:
         """By name: `http` (method, requestUri, responseCode), `input`, `output`, `errors`."""
         return self._operations
+
+    def operation_of(self, method: str, path: str) -> tuple[str, Mapping[str, str]] | None:
+        """The operation that a request by REST is for, and what stands in its path; None for none."""
+        for name, verb, pattern in self._routes:
+            found = pattern.fullmatch(path)
+            if verb == method and found:
+                return name, {key: unquote(value) for key, value in found.groupdict().items()}
+        return None
 
     def resolve(self, reference: Mapping[str, Any]) -> Shape:
         """The shape that a reference names, with the reference's own traits (its name on the wire) laid over it."""
@@ -51,3 +68,7 @@ class VendorModel:
     def error(self, name: str) -> Shape:
         """The structure of an error; its HTTP status is `["error"]["httpStatusCode"]`."""
         return self._shapes[name]
+
+
+def _pattern(uri: str, label: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{(\w+)\\}", lambda found: f"(?P<{found[1]}>{label})", re.escape(uri)))

@@ -246,6 +246,8 @@ def running(folder: Path, **settings: Sdk) -> Iterator[Place]:
     drs = DrsSettings(clock=clock, **settings)
     with run_clouds(CloudSettings(folder / "clouds", iso, RecordingDriver(), wait_scale=0.01, drs=drs)) as clouds:
         place = Place(clouds, folder, clock)
-        iam = clouds.client("iam")
-        iam.create_role(RoleName="failback-client", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17"}))
+        account = {"AWS": f"arn:aws:iam::{ROLE.split(':')[4]}:root"}
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": account}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        clouds.client("iam").create_role(RoleName=ROLE.rpartition("/")[2], AssumeRolePolicyDocument=trust)
         yield place

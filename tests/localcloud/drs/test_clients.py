@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localcloud.drs.plans import INITIATION_STEPS, REPORTED_STEPS, ClientPlan
+from failback.model.recovery import INITIATION_STEPS
+from localcloud.drs.plans import REPORTED_STEPS, ClientPlan
 from localcloud.drs.volume import BLOCK
 from localcloud.guests.client import Credentials
 from tests.localcloud.drs.place import KIB, MIB, Place, await_, running

@@ -231,6 +231,7 @@ def open_place(folder: Path, iso: Path, *, real: bool = False, **settings: Any) 
     def plan(_spec: object) -> GuestPlan:
         return machines.pop(0) if machines else GuestPlan(client=client[0])
 
+    folder.mkdir(parents=True, exist_ok=True)
     network, clock = GuestNetwork(), MovedClock(folder / "clock")
     timed: Sdk = {
         "variables": {"FAILBACK_CLOCK_FILE": str(clock.file), **settings.pop("variables", {})},

@@ -9,8 +9,9 @@ import pytest
 
 from failback.clouds.aws.waiting_room import DynamoWaitingRoom
 from failback.initiation_advice import STEPS
+from failback.model.recovery import INITIATION_STEPS
 from failback.replication_advice import STALL_ADVICE
-from localcloud.drs.plans import INITIATION_STEPS, ClientPlan
+from localcloud.drs.plans import ClientPlan
 from localcloud.faults import Delay, Deny, FaultRule
 from localcloud.moto_seams.map_runs import child_histories
 from tests.localcloud.runs.servers import (

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from failback.clouds.aws.waiting_room import DynamoWaitingRoom
+from failback.model.recovery import INITIATION_STEPS
 from failback.model.server import Parked
 from failback.sweep import LEASE_FOR
-from localcloud.drs.plans import INITIATION_STEPS, ClientPlan
+from localcloud.drs.plans import ClientPlan
 from localcloud.drs.records import ClientLink, DiskProgress, NewInstance
 from localcloud.faults import Delay, FaultRule, Throttle
 from localcloud.moto_seams.map_runs import child_histories
