@@ -108,13 +108,20 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, whole_iso: Path, grub_folder
     assert [path.name for path in tmp_path.iterdir()] == ["grub"]
 
 
+def heed_interrupts() -> None:
+    """A test that runs in a shell's background inherits that SIGINT is ignored; a person's command doesn't."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path, grub_folder: Path) -> None:
     iso = ClientIso(files={"padding": bytes(300 * 1024 * 1024)}).write(tmp_path / "iso")
     out = tmp_path / "out"
     out.mkdir()
     words = ("--format", "raw", "-o", out / "c.raw", "--grub", grub_folder)
     for number in (signal.SIGTERM, signal.SIGINT):
-        process = subprocess.Popen(command("image", "build", iso, *words), stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command("image", "build", iso, *words), stderr=subprocess.DEVNULL, preexec_fn=heed_interrupts
+        )
         while process.poll() is None and not any(out.iterdir()):
             time.sleep(0.001)
         process.send_signal(number)
