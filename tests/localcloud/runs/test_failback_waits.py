@@ -155,4 +155,4 @@ def waits(execution: str) -> bool:
         histories = child_histories(execution)
     except (KeyError, AttributeError):
         return False
-    return bool(histories) and histories[0][-1]["type"] == "TaskSubmitted"
+    return bool(histories and histories[0]) and histories[0][-1]["type"] == "TaskSubmitted"
