@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from localcloud.drs.plans import ClientPlan
 from localcloud.machines.command_line import FORWARDER
 from localcloud.sts_sessions import GivenSessions, SessionRequest
 from tests.localcloud.failback_place import HOME_ADDRESS, MIB, REGION, open_place
@@ -109,3 +110,38 @@ def test_a_failback_from_the_first_call_to_the_launch(tmp_path: Path) -> None:
         assert at.state() == "FAILBACK_COMPLETED"
         assert not at.drs.replication.refused
         assert at.drs.replication.sent(at.instance.id, "/dev/xvda") == 13 * MIB
+
+
+def test_the_original_server_gets_what_has_changed_and_nothing_more(tmp_path: Path) -> None:
+    before = tmp_path / "boot.raw"
+    before.write_bytes(random.Random(6).randbytes(12 * MIB))
+    given = GivenSessions()
+    session = given.give(SessionRequest(ROLE, "web-1", 3600))
+    with (
+        open_place(tmp_path / "drs", {"/dev/xvda": before}, given=given) as at,
+        guest_network(at.port, at.instance.private_address) as instance_at,
+    ):
+        at.drs.plan(at.instance.id, ClientPlan(original=True))
+        at.write("/dev/xvda", 3 * MIB, b"written on AWS")
+        at.write("/dev/xvda", 9 * MIB, b"and once more")
+        place = installed(tmp_path / "client", instance_at)
+        disk = place.add_disk("sdb", 16 * MIB)
+        with disk.open("r+b") as file:
+            file.write(before.read_bytes())
+        process = place.start(
+            AWS_DRS_ENDPOINT=at.door,
+            AWS_ACCESS_KEY=session.access_key,
+            AWS_SECRET_KEY=session.secret_key,
+            AWS_SESSION_TOKEN=session.session_token,
+            AWS_REGION=REGION,
+            RECOVERY_INSTANCE_ID=at.instance.id,
+            DEVICE_MAPPING=f"/dev/xvda={disk}",
+        )
+        try:
+            wait_for(lambda: at.state() == "FAILBACK_READY_FOR_LAUNCH", at.described)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=20)
+        assert at.described()["failback"]["failbackToOriginalServer"]
+        assert disk.read_bytes()[: 12 * MIB] == at.content("/dev/xvda")
+        assert at.drs.replication.sent(at.instance.id, "/dev/xvda") == 2 * 64 * 1024
