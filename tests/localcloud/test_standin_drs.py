@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from localcloud.sts_sessions import GivenSession
+    from tests.localcloud.failback_place import FailbackPlace
+
 
 pytestmark = pytest.mark.embedded
 
@@ -72,6 +75,19 @@ def installed(folder: Path, instance_at: str) -> StandinPlace:
     return StandinPlace(shutil.which("dash") or "sh", folder, instance=instance_at).install()
 
 
+def started(place: StandinPlace, at: FailbackPlace, session: GivenSession, mapping: str) -> subprocess.Popen[str]:
+    """The client, told what the agent tells it."""
+    return place.start(
+        AWS_DRS_ENDPOINT=at.door,
+        AWS_ACCESS_KEY=session.access_key,
+        AWS_SECRET_KEY=session.secret_key,
+        AWS_SESSION_TOKEN=session.session_token,
+        AWS_REGION=REGION,
+        RECOVERY_INSTANCE_ID=at.instance.id,
+        DEVICE_MAPPING=mapping,
+    )
+
+
 def test_a_failback_from_the_first_call_to_the_launch(tmp_path: Path) -> None:
     noise = random.Random(5).randbytes
     boot = tmp_path / "boot.raw"
@@ -85,15 +101,7 @@ def test_a_failback_from_the_first_call_to_the_launch(tmp_path: Path) -> None:
     ):
         place = installed(tmp_path / "client", instance_at)
         disks = [place.add_disk(name, size) for name, size in (("sdb", 16 * MIB), ("sdc", 8 * MIB))]
-        process = place.start(
-            AWS_DRS_ENDPOINT=at.door,
-            AWS_ACCESS_KEY=session.access_key,
-            AWS_SECRET_KEY=session.secret_key,
-            AWS_SESSION_TOKEN=session.session_token,
-            AWS_REGION=REGION,
-            RECOVERY_INSTANCE_ID=at.instance.id,
-            DEVICE_MAPPING=f"/dev/xvda={disks[0]},/dev/xvdb={disks[1]},/dev/xvdc=EXCLUDE",
-        )
+        process = started(place, at, session, f"/dev/xvda={disks[0]},/dev/xvdb={disks[1]},/dev/xvdc=EXCLUDE")
         try:
             wait_for(lambda: at.state() == "FAILBACK_READY_FOR_LAUNCH", at.described)
             assert disks[0].read_bytes() == boot.read_bytes()
@@ -128,15 +136,7 @@ def test_the_original_server_gets_what_has_changed_and_nothing_more(tmp_path: Pa
         disk = place.add_disk("sdb", 16 * MIB)
         with disk.open("r+b") as file:
             file.write(before.read_bytes())
-        process = place.start(
-            AWS_DRS_ENDPOINT=at.door,
-            AWS_ACCESS_KEY=session.access_key,
-            AWS_SECRET_KEY=session.secret_key,
-            AWS_SESSION_TOKEN=session.session_token,
-            AWS_REGION=REGION,
-            RECOVERY_INSTANCE_ID=at.instance.id,
-            DEVICE_MAPPING=f"/dev/xvda={disk}",
-        )
+        process = started(place, at, session, f"/dev/xvda={disk}")
         try:
             wait_for(lambda: at.state() == "FAILBACK_READY_FOR_LAUNCH", at.described)
         finally:
