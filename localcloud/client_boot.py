@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
@@ -43,7 +44,9 @@ TARGET_LUN = 3
 class ClientBoot:
     """An image and the machine to boot it in; `until` is the agent's state that ends the boot, `timeout` in seconds.
 
-    `keep` lets the machine write to the image; `run` is what the agent is told to be in.
+    `said` is a pattern that the detail of that state's mark has to hold: "client-running" carries whatever the client
+    said last, and the first look may come before the line that is waited for. `keep` lets the machine write to the
+    image; `run` is what the agent is told to be in.
     """
 
     image: Path
@@ -52,6 +55,7 @@ class ClientBoot:
     bus: Bus = "virtio-scsi"
     home: Home = "azure"
     until: str = "client-running"
+    said: str = ""
     timeout: float = 420.0
     keep: bool = False
     run: str = "local"
@@ -95,7 +99,7 @@ def _watch(boot: ClientBoot, machine: Machine, on_line: Callable[[str], None]) -
         if mark is None:
             continue
         yield time.monotonic() - began, mark
-        if state_of(mark) == boot.until:
+        if state_of(mark) == boot.until and re.search(boot.said, mark):
             return
         if state_of(mark) == "failed":
             message = f"the agent gave up: {mark}"
