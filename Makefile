@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 grub: packages $(READY)
 	@test -s build/grub/version || $(PY) -m assets.grub_images build/grub
 
-demo: setup ## the main job on embedded clouds: a client image made and booted at home for real, a server replicated to it; ends with a table of times
+demo: setup ## the main job on embedded clouds: a client image made and booted at home for real, a server replicated by it, launched and booted there; ends with a table of times
 	@$(PY) -m localcloud.demo
 
 test: setup ## all tests: the fast ones with coverage, the embedded clouds, then real boots by BIOS and UEFI

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from failback.model.run import StageResult
+    from failback.model.stage import StageResult
 
 Json = dict[str, Any]
 C = TypeVar("C")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
 
+    from failback.model.decision import DecisionRequest
     from failback.model.record import RunHistory, RunRecord
     from localcloud.embedded.state_file import EmbeddedState
 
@@ -32,7 +33,7 @@ Client: TypeAlias = Any
 EMBEDDED_INTERVAL, ACCOUNT_INTERVAL = 0.5, 2.0
 # Tries of each call, with the SDK's own growing pauses: throttling of a minute is sat out; nothing throttles here.
 ACCOUNT_TRIES, EMBEDDED_TRIES = 10, 3
-MACHINE, RUN_LOG = "StateMachineArn", "RunLogTable"
+MACHINE, RUN_LOG, DECIDE = "StateMachineArn", "RunLogTable", "DecideFunction"
 # What the embedded clouds answer while they come to their end.
 ENDING = "ServiceUnavailableException"
 # The embedded clouds take any key; these can't be anybody's.
@@ -76,13 +77,36 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A state machine and its run log; `interval` is in seconds."""
+    """A state machine, its run log and the door for decisions (`decider`); `interval` is in seconds."""
 
     name: str
     machine: str
     states: SFNClient
     run_log: RunLogReader
     interval: float
+    session: boto3.Session | None = None
+    url: str | None = None
+    decider: str = ""
+
+    def decide(self, wanted: DecisionRequest) -> Mapping[str, object]:
+        """Have a decision noted; what the door answers. Raises RequestInvalid with every fault that it finds."""
+        if self.session is None or not self.decider:
+            message = f"{self.name} has no output {DECIDE}: deploy the stack again, with this version"
+            raise NotDeployed(message)
+        told = wanted.model_copy(update={"actor": wanted.actor or self.caller()})
+        functions = _client(self.session, "lambda", self.url)
+        answer = functions.invoke(FunctionName=self.decider, Payload=told.model_dump_json())
+        said: Mapping[str, object] = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            kind = RequestInvalid if said.get("errorType") == RequestInvalid.__name__ else CloudRefused
+            raise kind(str(said.get("errorMessage", said)))
+        return said
+
+    def caller(self) -> str:
+        """Who AWS says that this is."""
+        if self.session is None:
+            return ""
+        return str(_client(self.session, "sts", self.url).get_caller_identity()["Arn"])
 
     def start(self, run: str, request: str) -> str:
         """Start a run and return its execution's ARN; the same run and request again is the same execution.
@@ -174,7 +198,8 @@ def _deployment(
         message = f"{name} has no output {' and no '.join(missing)}: it isn't this product's stack, or not up to date"
         raise NotDeployed(message)
     run_log = DynamoRunLog(_client(session, "dynamodb", url), outputs[RUN_LOG])
-    return Deployment(name, outputs[MACHINE], _client(session, "stepfunctions", url), run_log, interval)
+    states = _client(session, "stepfunctions", url)
+    return Deployment(name, outputs[MACHINE], states, run_log, interval, session, url, outputs.get(DECIDE, ""))
 
 
 def _client(session: boto3.Session, service: str, url: str | None = None) -> Client:
@@ -216,7 +241,8 @@ def _in_our_words(where: Where) -> Iterator[None]:
             raise NotDeployed(message) from error
         message = (
             f"AWS refuses {error.operation_name}: {told['Code']}: {told['Message']}. The command needs "
-            "cloudformation:DescribeStacks, states:StartExecution, states:DescribeExecution and to read the run log."
+            "cloudformation:DescribeStacks, states:StartExecution, states:DescribeExecution, to read the run log, and "
+            "for decisions lambda:InvokeFunction."
         )
         raise CloudRefused(message) from error
 

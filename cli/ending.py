@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from failback.model.ending import Failure, Outcome, Returned
 from failback.model.record import RunHistory, RunRecord
-from failback.model.run import Failure, Outcome, Returned
 from failback.progress import GIVE_BACK
 from failback.report import explain
 

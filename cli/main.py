@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import image, local, runs, servers
+from cli import decisions, image, local, runs, servers
 from failback.errors import FailbackError, NotDeployed, RequestInvalid
 
 FAILED, USAGE, NOT_READY = 1, 2, 3
@@ -24,6 +24,12 @@ app.add_typer(local.app, name="local")
 app.command("prepare")(runs.prepare)
 app.command("check")(servers.check)
 app.command("start")(servers.start)
+app.command("approve")(decisions.approve)
+app.command("accept")(decisions.accept)
+app.command("retry")(decisions.retry)
+app.command("give-back")(decisions.give_back)
+app.command("stop")(decisions.stop)
+app.command("resume")(decisions.resume)
 app.command("list")(runs.list_runs)
 app.command("watch")(runs.watch_run)
 app.command("report")(runs.report)

@@ -2,89 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from cli.ending import advice_of, given_back
 from cli.run_lines import amount, outcome_lines, pace
-from cli.server_report import server_report
+from cli.server_lines import waiting_lines
+from cli.server_report import server_details, server_report
 from cli.units import aligned, clock, mib
-from failback.model.facts import Facts
-from failback.model.record import RunHistory
-from failback.model.report import Provenance
-from failback.model.run import (
-    Ami,
-    BootTest,
-    ClientImagePlan,
-    ExportedImage,
-    HomeImage,
-    Outcome,
-    Returned,
-    StoredIso,
-)
+from failback.report import history_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cli.watching import Look
+    from failback.model.report import Provenance, RunReport
     from failback.progress import StageProgress
-
-M = TypeVar("M", bound=Facts)
 
 TIMELINE = ("stage", "began (UTC)", "time", "calls", "copied", "rate", "how it stands")
 FLUSH_RIGHT = (2, 3, 4, 5)
 
 
-class RunAccount(Facts):
-    """As failback.model.report.RunReport, which the run's last stage keeps; `outcome` is None while it runs."""
-
-    outcome: Outcome | None
-    history: RunHistory
-    provenance: Provenance | None
-    given_back: Returned | None = None
-
-
-def account(seen: Look) -> RunAccount:
-    """Everything that's known of the run."""
-    return RunAccount(
-        outcome=seen.progress.outcome,
-        history=seen.history,
-        provenance=provenance(seen.history),
-        given_back=given_back(seen.history),
-    )
-
-
-def provenance(history: RunHistory) -> Provenance | None:
-    """What the image at home was made of, as far as the stages noted it; what was there before comes from the plan."""
-    plan = _facts(history, "find_client_image", ClientImagePlan)
-    if plan is None:
-        return None
-    tested = _facts(history, "boot_test", BootTest)
-    image = _facts(history, "import_image", HomeImage) or plan.found.image
-    return Provenance(
-        key=plan.key,
-        published=plan.published,
-        iso=_facts(history, "fetch_iso", StoredIso) or plan.found.iso,
-        ami=_facts(history, "build_image", Ami) or plan.found.ami,
-        export=_facts(history, "export_image", ExportedImage) or plan.found.export,
-        image=tested.image if tested else image,
-        mark=tested.mark if tested else "",
-    )
-
-
-def _facts(history: RunHistory, stage: str, model: type[M]) -> M | None:
-    facts = next((entry.facts for entry in history.stages if entry.stage == stage), None)
-    try:
-        return model.model_validate(facts) if facts is not None else None
-    except ValidationError:
-        # Noted by a deployment of another version than this command's: the JSON shows it as it is.
-        return None
+def account(seen: Look) -> RunReport:
+    """Everything that's known of the run, as its last stage keeps it; of a run under way, without an outcome."""
+    return history_report(seen.history, outcome=seen.progress.outcome, returned=given_back(seen.history))
 
 
 def report_lines(seen: Look) -> list[str]:
     """The report as text: the run, its timeline, provenance, outcome."""
-    record, made_of = seen.history.record, provenance(seen.history)
+    record, told = seen.history.record, account(seen)
+    made_of = told.provenance
     lines = [
         f"Run {record.run}",
         *_pairs(
@@ -99,6 +45,7 @@ def report_lines(seen: Look) -> list[str]:
         lines += ["", "Timeline", *(f"  {line}" for line in _timeline(seen))]
     if seen.history.servers:
         lines += ["", "Servers", *(f"  {line}" for line in server_report(seen))]
+        lines += [line for each in told.servers for line in server_details(each)]
     if made_of is not None:
         lines += ["", "Provenance", *_pairs(_steps(made_of))]
     return [*lines, "", *_outcome(seen)]
@@ -138,6 +85,7 @@ def _steps(made: Provenance) -> list[tuple[str, str]]:
 def _outcome(seen: Look) -> list[str]:
     outcome = seen.progress.outcome
     if outcome is None:
-        return [f"Run {seen.progress.run} is under way for {clock(seen.progress.seconds)}."]
+        going = f"Run {seen.progress.run} is under way for {clock(seen.progress.seconds)}."
+        return [going, *waiting_lines(seen.progress)]
     returned, advice = given_back(seen.history), advice_of(seen.history, outcome)
     return outcome_lines(seen.progress, outcome, advice=advice, returned=returned, history=seen.history)

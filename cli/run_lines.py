@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.server_lines import failed_lines, ready_lines, server_changes
+from cli.server_lines import ended_lines, server_changes
 from cli.units import clock, mebibytes, mib, rate
 from failback.naming import RUN_TAG
 from failback.progress import GIVE_BACK
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from failback.model.ending import Belonging, Outcome, Returned
     from failback.model.record import RunHistory, RunRecord
-    from failback.model.run import Belonging, Outcome, Returned
     from failback.progress import RunProgress, StageProgress
 
 LABEL_WIDTH = 12
@@ -66,8 +66,8 @@ def outcome_lines(
 ) -> list[str]:
     """How the run has ended; of a failed one also why, what to do, and what it gave back and left behind."""
     if outcome.outcome == "done":
-        return [f"Run {progress.run} is done after {clock(progress.seconds)}.", *ready_lines(progress.servers)]
-    lines = [f"Run {progress.run} has failed after {clock(progress.seconds)}.", *failed_lines(progress.servers)]
+        return [f"Run {progress.run} is done after {clock(progress.seconds)}.", *ended_lines(progress)]
+    lines = [f"Run {progress.run} has failed after {clock(progress.seconds)}.", *ended_lines(progress)]
     for label, text in (
         ("stage", outcome.stage),
         ("error", outcome.error),

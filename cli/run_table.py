@@ -35,21 +35,27 @@ SERVER_STYLES: dict[ServerStatus, str] = {
     "running": "cyan",
     "replicating": "cyan",
     "stuck": "yellow",
-    "ready": "green",
+    "waiting": "bold yellow",
+    "held": "bold red",
+    "home": "green",
+    "launched": "green",
+    "rehearsed": "green",
+    "skipped": "dim",
     "failed": "red",
 }
+UNDER_WAY: frozenset[ServerStatus] = frozenset({"running", "replicating", "stuck"})
 BAR_WIDTH = 20
 MOST_SERVERS = 30
-"""Rows of servers, those that still go on first: hundreds don't fit on a screen."""
+"""Rows of servers, those that wait for a person first, then those that go on: hundreds don't fit on a screen."""
 
 
 def run_table(progress: RunProgress) -> RenderableType:
     """The run at one moment: its stages, and its servers where it has any."""
     stages = stage_table(progress)
-    return Group(stages, server_table(progress.servers)) if progress.servers else stages
+    return Group(stages, server_table(progress.servers, progress.run)) if progress.servers else stages
 
 
-def server_table(servers: Sequence[ServerProgress]) -> Table:
+def server_table(servers: Sequence[ServerProgress], run: str) -> Table:
     """A line and a bar for each server."""
     counts = Counter(row.status for row in servers)
     title = "servers: " + ", ".join(f"{count} {status}" for status, count in counts.items())
@@ -59,22 +65,28 @@ def server_table(servers: Sequence[ServerProgress]) -> Table:
     for heading in ("copied", "lag", "left", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
-    for row in sorted(servers, key=lambda row: row.status in {"planned", "ready"})[:MOST_SERVERS]:
-        bar = ProgressBar(total=1.0, completed=row.share, width=BAR_WIDTH) if row.share is not None else ""
-        status = Text(row.stage if row.status == "running" else row.status, style=SERVER_STYLES[row.status])
-        lag = clock(row.lag) if row.lag is not None else ""
-        left = clock(row.left) if row.left is not None else ""
-        table.add_row(
-            Text(server_lines.named(row)),
-            status,
-            bar,
-            server_lines.copied(row),
-            lag,
-            left,
-            clock(row.seconds),
-            Text(row.note),
-        )
+    for row in sorted(servers, key=_urgency)[:MOST_SERVERS]:
+        _add_server(table, row, run)
     return table
+
+
+def _urgency(row: ServerProgress) -> int:
+    if server_lines.waits(row):
+        return 0
+    return 1 if row.status in UNDER_WAY else 2
+
+
+def _add_server(table: Table, row: ServerProgress, run: str) -> None:
+    table.add_row(
+        Text(server_lines.named(row)),
+        Text(server_lines.standing(row), style=SERVER_STYLES[row.status]),
+        ProgressBar(total=1.0, completed=row.share, width=BAR_WIDTH) if row.share is not None else "",
+        server_lines.copied(row),
+        clock(row.lag) if row.lag is not None else "",
+        clock(row.left) if row.left is not None else "",
+        clock(row.seconds),
+        Text(server_lines.asking(row, run)),
+    )
 
 
 def stage_table(progress: RunProgress) -> Table:

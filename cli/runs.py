@@ -9,6 +9,7 @@ import json as json_text
 import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ from cli.settings import read_settings
 
 if TYPE_CHECKING:
     from cli.deployment import Deployment, Where
+    from cli.watching import Look
     from failback.model.request import RunRequest
 
 RunArgument = Annotated[str, typer.Argument(help="The run's name.", metavar="RUN")]
@@ -37,6 +39,7 @@ class ReportFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    HTML = "html"
 
 
 def prepare(
@@ -86,22 +89,43 @@ def report(
     context: typer.Context,
     run: RunArgument,
     *,
-    report_format: Annotated[ReportFormat, typer.Option("--format", help="text or json.")] = ReportFormat.TEXT,
+    report_format: Annotated[ReportFormat, typer.Option("--format", help="text, json or html.")] = ReportFormat.TEXT,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write it there instead of printing it.", metavar="FILE")
+    ] = None,
     stack: StackOption = "",
     profile: ProfileOption = None,
     region: RegionOption = None,
 ) -> None:
     """Print what a run has done, when, and what the image at home is made of; also while it's under way."""
     from cli.deployment import reached
-    from cli.report import account, report_lines
     from cli.watching import known_look
 
     with reached(where_of(stack, profile, region), context.obj) as deployment:
         seen = known_look(deployment, run)
+    text = _reported(seen, report_format)
+    if output is None:
+        typer.echo(text)
+        return
+    try:
+        output.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        from failback.errors import RequestInvalid
+
+        message = f"--output {output}: {error.strerror}; the report isn't written"
+        raise RequestInvalid(message) from error
+
+
+def _reported(seen: Look, report_format: ReportFormat) -> str:
+    from cli.report import account, report_lines
+
     if report_format is ReportFormat.JSON:
-        typer.echo(account(seen).model_dump_json(indent=2))
-    else:
-        typer.echo("\n".join(report_lines(seen)))
+        return account(seen).model_dump_json(indent=2)
+    if report_format is ReportFormat.HTML:
+        from failback.report_page import report_page
+
+        return report_page(account(seen))
+    return "\n".join(report_lines(seen))
 
 
 def list_runs(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cli.deployment import Deployment
     from failback.model.request import RunRequest
 
-Goal = Literal["check", "failback"]
+Goal = Literal["check", "failback", "rehearse"]
 Fields = dict[str, object]
 
 TargetArgument = Annotated[
@@ -27,7 +27,16 @@ TargetArgument = Annotated[
 ServersArgument = Annotated[
     list[str] | None, typer.Argument(help="Recovery instances: i-…", metavar="[SERVER]…", show_default=False)
 ]
-WayOption = Annotated[str | None, typer.Option("--way", help="new or helper. Default: what readiness finds.")]
+WayOption = Annotated[str | None, typer.Option("--way", help="original, new or helper. Default: what readiness finds.")]
+FenceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--fence",
+        help="What stops the workload on AWS before the launch: none, ssm:DOCUMENT, lambda:ARN or sg-….",
+        metavar="KIND",
+    ),
+]
+AutomaticOption = Annotated[bool, typer.Option("--automatic", help="Launch without a person's approval.")]
 PublicOption = Annotated[
     bool, typer.Option("--public-ip", help="Replicate by the recovery instances' public addresses.")
 ]
@@ -70,9 +79,14 @@ def start(
     servers: ServersArgument = None,
     *,
     way: WayOption = None,
+    fence: FenceOption = None,
+    automatic: AutomaticOption = False,
     public_ip: PublicOption = False,
     bandwidth: BandwidthOption = 0,
     request: RequestOption = None,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Drill instances only, into new machines that are removed again.")
+    ] = False,
     run: Annotated[
         str | None, typer.Option(help="The run's name; the same name and request again is the same run.")
     ] = None,
@@ -85,11 +99,13 @@ def start(
 ) -> None:
     """Take servers home: check them, show what will be made, ask, and begin."""
     given = _given(target, servers, way=way, public_ip=public_ip, bandwidth=bandwidth, file=request)
-    wanted = _request("failback", given)
+    goal: Goal = "rehearse" if rehearse else "failback"
+    given = _with_cutover(given, fence=fence, automatic=automatic)
+    wanted = _request(goal, given)
     from cli.deployment import reached
 
     with reached(where_of(stack, profile, region), context.obj) as deployment:
-        name = run or run_name(target, datetime.now(UTC), goal="failback")
+        name = run or run_name(target, datetime.now(UTC), goal=goal)
         if deployment.execution(name) is None:
             code = _check(deployment, _check_name(name), _request("check", given), as_json=json)
             if code:
@@ -115,7 +131,7 @@ def _ask() -> None:
 
 def _check(deployment: Deployment, name: str, request: RunRequest, *, as_json: bool) -> int:
     """Run a check to its end and show the plans, or what's in the way."""
-    from cli.server_lines import plan_lines
+    from cli.plan_lines import plan_lines
     from cli.watching import PATIENCE_SECONDS, ending_lines, exit_code_of, follow
 
     deployment.start(name, request.model_dump_json(exclude_defaults=True))
@@ -153,6 +169,27 @@ def _given(
     return fields
 
 
+def _with_cutover(fields: Fields, *, fence: str | None, automatic: bool) -> Fields:
+    """The request's fields with what stands on the command line of the cut-over."""
+    found = fields.get("cutover")
+    cutover: Fields = dict(found) if isinstance(found, dict) else {}
+    if fence is not None:
+        cutover["fence"] = _fence(fence)
+    if automatic:
+        launch = cutover.get("launch")
+        cutover["launch"] = {**(launch if isinstance(launch, dict) else {}), "mode": "automatic"}
+    return {**fields, "cutover": cutover} if cutover else fields
+
+
+def _fence(given: str) -> Fields:
+    """A fence as it's said on the command line; what isn't known is left to the request's own check."""
+    kind, _, rest = given.partition(":")
+    if given.startswith("sg-"):
+        return {"kind": "security-group", "group": given}
+    field = {"ssm": "document", "lambda": "function", "security-group": "group"}.get(kind)
+    return {"kind": kind, field: rest} if field else {"kind": given}
+
+
 def _listed(fields: Fields) -> list[Fields]:
     found = fields.get("servers")
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
@@ -172,6 +209,12 @@ def _file_fields(file: Path) -> Fields:
     return found
 
 
+def _fault(path: str, said: str) -> str:
+    """A fault with its path, which faults of the whole bring with them, and for the fence with the option."""
+    text = f"{path}: {said}" if path else said.removeprefix("Value error, ")
+    return f"{text} (--fence KIND)" if "cutover.fence" in text else text
+
+
 def _request(goal: Goal, fields: Fields) -> RunRequest:
     """The request; raises RequestInvalid with every fault and its path."""
     from pydantic import ValidationError
@@ -182,6 +225,6 @@ def _request(goal: Goal, fields: Fields) -> RunRequest:
     try:
         return RunRequest.model_validate({**fields, "goal": goal})
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, each['loc'])) or 'request'}: {each['msg']}" for each in error.errors()]
+        faults = [_fault(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
         message = "the run can't be asked for like this:\n" + "\n".join(f"  {fault}" for fault in faults)
         raise RequestInvalid(message) from error

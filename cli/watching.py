@@ -14,6 +14,8 @@ import typer
 
 from cli.ending import advice_of, given_back, history_of, outcome_of
 from cli.run_lines import changes, outcome_lines
+from cli.server_lines import begun_to_wait
+from cli.units import clock
 from failback.errors import NotReady, RequestInvalid, RunUnknown
 from failback.progress import Paces, RunProgress, paces, run_progress
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cli.deployment import Deployment
+    from failback.model.ending import Outcome
     from failback.model.record import RunHistory
-    from failback.model.run import Outcome
 
     Show = Callable[[RunProgress], None]
 
@@ -122,11 +124,22 @@ def showing(dressed: Dress) -> Iterator[Show]:
 @contextmanager
 def _drawn() -> Iterator[Show]:
     from rich.live import Live
+    from rich.text import Text
 
     from cli.run_table import run_table
 
+    before: RunProgress | None = None
     with Live(auto_refresh=False) as live:
-        yield lambda progress: live.update(run_table(progress), refresh=True)
+
+        def show(progress: RunProgress) -> None:
+            nonlocal before
+            # Above the table, where it stays: whole commands can be copied from there.
+            for line in begun_to_wait(before, progress):
+                live.console.print(Text(f"{clock(progress.seconds):>7}  {line}"), soft_wrap=True)
+            live.update(run_table(progress), refresh=True)
+            before = progress
+
+        yield show
 
 
 def _told(*, as_json: bool) -> Show:

@@ -13,7 +13,8 @@ from failback.console_marks import read_marks, tail
 from failback.errors import BootTestFailed
 from failback.home_ports import MachineToBuild
 from failback.model.agent import AgentSettings
-from failback.model.run import BootTest, BootTestCursor, Progress, StageResult
+from failback.model.run import BootTest, BootTestCursor
+from failback.model.stage import Progress, StageResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

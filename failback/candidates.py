@@ -1,4 +1,4 @@
-"""The servers of a run while they're judged: what was asked for each, what AWS knows of it, and what becomes of it."""
+"""The servers of a run while they're judged: what was asked for each, what the clouds know, what becomes of it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from failback.home_ports import MachineNeeds
-from failback.machine_names import name_after
+from failback.machine_names import LONGEST, name_after
+from failback.model.request import FIRST_WAVE
 from failback.model.server import ServerPlan
-from failback.naming import client_machine_name
+from failback.naming import client_machine_name, short_hash
 from failback.volumes import GIB, VolumePlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from failback.model.original import Original
     from failback.model.recovery import Host, RecoveryInstance, SourceServer
     from failback.model.run import RunState
     from failback.model.server import ServerRecord
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 CLIENT_MEMORY_GIB = 8.0
 """The client refuses less than 3.8 GB, and a nominal 4 GiB is borderline (its start script; see MEMORY_GB in Azure)."""
+LEAST_MEMORY_GIB = 4.0
+"""What a machine that's there already has to have: borderline, and still better than a full copy of everything."""
+TRIAL = "-rehearsal"
+"""At the end of the name of a machine that's removed again."""
 
 
 NOTHING = VolumePlan((), (), ())
@@ -30,7 +36,10 @@ NOTHING = VolumePlan((), (), ())
 
 @dataclass(slots=True)
 class Candidate:
-    """One server: faults and hints gather here; `way`, `disks` and `size` are there once they're known."""
+    """One server: faults and hints gather here; `way`, `disks` and the sizes are there once they're known.
+
+    `original` is the machine at home that it's to be taken into, if any; `rehearsed` makes all names those of a trial.
+    """
 
     record: ServerRecord
     instance: RecoveryInstance
@@ -41,6 +50,9 @@ class Candidate:
     way: WayHome | None = None
     disks: VolumePlan = NOTHING
     size: str = ""
+    own_size: str = ""
+    original: Original | None = None
+    rehearsed: bool = False
 
     @property
     def id(self) -> str:
@@ -55,11 +67,32 @@ class Candidate:
     @property
     def name(self) -> str:
         """What the server's own machine is called at home."""
-        return self.record.request.name or name_after(self.hostname)
+        if self.original:
+            return self.original.name
+        name = self.record.request.name or name_after(self.hostname)
+        return f"{name[: LONGEST - len(TRIAL)]}{TRIAL}" if self.rehearsed and name else name
+
+    @property
+    def original_name(self) -> str:
+        """What the machine is called that was failed over; empty where none is to be taken over."""
+        request = self.record.request
+        guessed = request.name or name_after(self.hostname) if request.way == "original" else ""
+        return request.original or guessed
 
     def machine(self, run: str) -> str:
-        """What the machine that boots the client is called: with the way new it's the server's own."""
+        """What the machine that boots the client is called: unless the way is helper it's the server's own."""
         return client_machine_name(run, self.id) if self.way and self.way.way == "helper" else self.name
+
+    def prefix(self, run: str) -> str:
+        """What its new disks are called after: beside an original's own disks, the run too."""
+        return f"{self.name[:40]}-{short_hash(run)}" if self.original else self.name
+
+    def machines_to_be(self, run: str) -> list[str]:
+        """The machines that will be made for it: what's called so mustn't be there yet."""
+        if self.way is None or not self.name or self.way.way == "original":
+            return []
+        names = [self.machine(run), *([] if self.original else [self.name])]
+        return list(dict.fromkeys(names))
 
     def needs(self, way: WayHome) -> tuple[MachineNeeds, MachineNeeds | None]:
         """What the client's machine needs; and the server's own, where that's another one."""
@@ -68,7 +101,11 @@ class Candidate:
         own = MachineNeeds(way.firmware, disks, cpus, memory, self.record.request.size or "")
         if way.way == "new":
             return own, None
-        return MachineNeeds(way.client_firmware, disks, 1, CLIENT_MEMORY_GIB), own
+        if way.way == "original" and self.original:
+            # It has the size that it has; the client only has to run in it.
+            return MachineNeeds(way.client_firmware, disks, 1, LEAST_MEMORY_GIB, self.original.size), None
+        client = MachineNeeds(way.client_firmware, disks, 1, CLIENT_MEMORY_GIB)
+        return client, None if self.original else own
 
     def plan(self, way: WayHome, host: Host, state: RunState) -> ServerPlan:
         """What will be made for it."""
@@ -88,6 +125,12 @@ class Candidate:
             private_ip=state.replication.private_ip,
             bandwidth_mbps=state.replication.bandwidth_mbps,
             to_copy=sum(disk.bytes for disk in self.disks.disks),
+            home_machine=self.name,
+            home_size=self.own_size,
+            original=self.original.name if self.original else "",
+            overwrite=self.record.request.overwrite,
+            wave=self.record.request.wave or FIRST_WAVE,
+            on_failure=self.record.request.on_failure or state.cutover.on_failure,
             hints=tuple(self.hints),
         )
 
@@ -101,7 +144,13 @@ def find_candidates(
     instances, found = recovery.instances(ids), hosts.describe(ids)
     sources = recovery.sources(sorted({each.source_server for each in instances.values() if each.source_server}))
     candidates = [
-        Candidate(records[each], instances[each], sources.get(instances[each].source_server), found.get(each))
+        Candidate(
+            records[each],
+            instances[each],
+            sources.get(instances[each].source_server),
+            found.get(each),
+            rehearsed=state.goal == "rehearse",
+        )
         for each in ids
         if each in records and each in instances
     ]

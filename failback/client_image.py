@@ -16,7 +16,8 @@ from failback.errors import LeaseLost
 from failback.image.compose import BuildOptions
 from failback.image_export import exported_image
 from failback.iso_copy import stored_iso
-from failback.model.run import ClientImagePlan, FoundArtefacts, Progress, StageResult
+from failback.model.run import ClientImagePlan, FoundArtefacts
+from failback.model.stage import Progress, StageResult
 from failback.naming import image_name
 from failback.recipe import ami_key, image_key
 

@@ -9,23 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from failback.client_access import open_way
 from failback.client_settings import client_identity, client_settings
 from failback.console_marks import tail
 from failback.errors import ClientBootFailed
 from failback.home_ports import DataDisk, MachineToBuild
-from failback.model.run import Progress, StageResult, cursor_of
 from failback.model.server import BeforeImage
+from failback.model.stage import Progress, StageResult, cursor_of
 from failback.model.way_home import ClientCursor, ClientMachine
 from failback.naming import PREFIX, TARGET_TAG, run_tags
+from failback.original_client import boot_in_original, find_original
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from failback.home_ports import HomeImages, HomeMachines, MachineState
+    from failback.model.recovery import Host, RecoveryInstance
     from failback.model.run import HomeImage, RunState
-    from failback.model.server import ServerPlan
+    from failback.model.server import ServerPlan, ServerRecord
     from failback.recovery_ports import RecoveryHosts, RecoveryService, ServerBook
     from failback.settings import FunctionSettings
+    from failback.takeover_ports import HomeTakeovers
 
     Result = StageResult[ClientMachine, ClientCursor]
 
@@ -52,28 +54,53 @@ class ClientWork:
     servers: ServerBook
     images: HomeImages
     machines: HomeMachines
+    takeovers: HomeTakeovers
     settings: FunctionSettings
 
 
 def boot_client(state: RunState, work: ClientWork) -> Result:
     """Begin or continue with a server's client machine; `pending` until it runs.
 
-    Raises ClientBootFailed where it can't be made, fails or turns itself off, with the end of its console.
+    Raises ClientBootFailed where it can't be made, fails or turns itself off, with the end of its console; and
+    OriginalChanged where the machine that it was to boot in isn't the one that was planned with.
     """
     cursor = cursor_of(state.boot_client) or ClientCursor()
-    plan, tags = server_plan(state, work.servers), run_tags(state.run.id, state.run.started, server=state.one)
-    if not cursor.configured:
-        _make_ready(state, plan, work)
+    record = server_record(state, work.servers)
+    plan, before = state.needed(record.plan, "a plan of the server"), record.before
+    if not cursor.configured or before is None:
+        before = _make_ready(state, plan, before, work)
         cursor = cursor.model_copy(update={"configured": True})
+    image = _image(state, work.images)
+    if plan.way == "original":
+        original = state.needed(before.original, "an image of the original machine")
+        return boot_in_original(state, plan, cursor, original=original, image=image, work=work)
+    return _boot_in_new(state, plan, cursor, image=image, work=work)
+
+
+def server_record(state: RunState, servers: ServerBook) -> ServerRecord:
+    """What's known of the server whose state this is."""
+    return state.needed(servers.find(state.run.id, state.one), "a record of the server")
+
+
+def server_plan(state: RunState, servers: ServerBook) -> ServerPlan:
+    """What's planned for it."""
+    return state.needed(server_record(state, servers).plan, "a plan of the server")
+
+
+def _boot_in_new(
+    state: RunState, plan: ServerPlan, cursor: ClientCursor, *, image: HomeImage, work: ClientWork
+) -> Result:
+    """In a machine of the run's own making: the server's own one, or a helping one."""
+    tags = run_tags(state.run.id, state.run.started, server=plan.id)
     if not cursor.address:
         address = work.machines.address(plan.machine, tags=tags)
         if not address:
             return _pending(cursor, 1, "making the interface at home", ADDRESS_WAIT)
         cursor = cursor.model_copy(update={"address": address})
     if not cursor.building:
-        rule = _admit(_sources(state, plan, cursor.address), plan.group, tags, work.hosts)
+        rule = open_way(state, plan, cursor.address, hosts=work.hosts, tags=tags)
         cursor = cursor.model_copy(update={"rule": rule, "building": True})
-    how = work.machines.build(_machine(state, plan, tags, work))
+    how = work.machines.build(_machine(state, plan, image, tags, work))
     if how != "running":
         _judge(how, plan, work.machines)
         return _pending(cursor, 3, f"making machine {plan.machine} and its {len(plan.disks)} disks", MACHINE_WAIT)
@@ -82,53 +109,41 @@ def boot_client(state: RunState, work: ClientWork) -> Result:
     return StageResult(status="done", progress=progress, cursor=cursor, facts=facts)
 
 
-def server_plan(state: RunState, servers: ServerBook) -> ServerPlan:
-    """What's planned for the server whose state this is."""
-    record = state.needed(servers.find(state.run.id, state.one), "a record of the server")
-    return state.needed(record.plan, "a plan of the server")
-
-
-def _make_ready(state: RunState, plan: ServerPlan, work: ClientWork) -> None:
-    """Write down how the recovery instance is, then let it replicate as planned, and lend it to the target."""
+def _make_ready(state: RunState, plan: ServerPlan, before: BeforeImage | None, work: ClientWork) -> BeforeImage:
+    """Write down how all was, then let the recovery instance replicate as planned, and lend it to the target."""
     instance = work.recovery.instances([plan.id]).get(plan.id)
-    if instance is None:
+    host = work.hosts.describe([plan.id]).get(plan.id)
+    if instance is None or host is None:
         message = (
             f"Recovery instance {plan.id} ({plan.hostname}) isn't there any more. Usually it was terminated or "
             "disconnected since the run began. Look for it in DRS's console; without it there's nothing to take home."
         )
         raise ClientBootFailed(message)
-    ours = {name: value for name, value in instance.tags.items() if name.startswith(f"{PREFIX}:")}
-    before = BeforeImage(configuration=work.recovery.configuration(plan.id), tags=ours)
-    # A call that was lost may have changed the configuration already: the first image is the true one.
-    before = work.servers.remember(state.run.id, plan.id, before)
+    if before is None:
+        # A call at the same time may have changed it all already: the first image is the true one.
+        before = work.servers.remember(state.run.id, plan.id, _seen(plan, instance, host, work))
     wanted = {"private_ip": plan.private_ip, "bandwidth_mbps": plan.bandwidth_mbps}
     work.recovery.configure(plan.id, before.configuration.model_copy(update=wanted))
     work.recovery.mark(instance.arn, {TARGET_TAG: state.target.name})
+    return before
 
 
-def _sources(state: RunState, plan: ServerPlan, address: str) -> Sequence[str]:
-    """The address ranges that the client comes from: its own address, or the ways out of the target's network."""
-    if plan.private_ip:
-        return [f"{address}/32"]
-    if not state.target.egress:
-        message = (
-            f"{plan.hostname} ({plan.id}) is to replicate by public addresses, but target {state.target.name} doesn't "
-            "say where its machines' connections come from. Give the target `egress`, or use private addresses."
-        )
-        raise ClientBootFailed(message)
-    return state.target.egress
+def _seen(plan: ServerPlan, instance: RecoveryInstance, host: Host, work: ClientWork) -> BeforeImage:
+    """How all that the run will change is now."""
+    return BeforeImage(
+        configuration=work.recovery.configuration(plan.id),
+        tags={name: value for name, value in instance.tags.items() if name.startswith(f"{PREFIX}:")},
+        groups=host.groups,
+        original=find_original(plan, work.takeovers),
+    )
 
 
-def _admit(sources: Sequence[str], group: str, tags: dict[str, str], hosts: RecoveryHosts) -> str:
-    """Open port 1500 where it isn't open yet; the ids of the rules made, empty where others do already."""
-    closed = [cidr for cidr in sources if not hosts.admits([group], cidr)]
-    return ",".join(rule for rule in [hosts.admit(group, cidr, tags=tags) for cidr in closed] if rule)
-
-
-def _machine(state: RunState, plan: ServerPlan, tags: dict[str, str], work: ClientWork) -> MachineToBuild:
+def _machine(
+    state: RunState, plan: ServerPlan, image: HomeImage, tags: dict[str, str], work: ClientWork
+) -> MachineToBuild:
     return MachineToBuild(
         name=plan.machine,
-        image=_image(state, work.images),
+        image=image,
         firmware=plan.client_firmware,
         user_data=client_settings(state, plan, settings=work.settings).to_text(),
         tags=tags,

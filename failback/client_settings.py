@@ -76,6 +76,7 @@ def _way_to_aws(state: RunState, plan: ServerPlan, settings: FunctionSettings) -
         "role_arn": client_role(state, settings),
         "audience": client.audience,
         "role_session": plan.id,
+        "identity": client.identity_id,
         "duration": SESSION_SECONDS,
         "sts_endpoint": settings.client_sts or None,
     }

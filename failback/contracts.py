@@ -29,6 +29,11 @@ Resource = Literal[
     "recovery_hosts",
     "task_tokens",
     "client_roles",
+    "launch_jobs",
+    "documents",
+    "hooks",
+    "watcher",
+    "state_machine",
 ]
 """What a stage may be allowed to touch; stacks/functions.py maps each word to ARNs."""
 

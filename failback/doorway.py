@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from failback.errors import FailbackError, StageTimedOut
 from failback.model.record import StageEntry
-from failback.model.run import RunState, StageResult
+from failback.model.run import RunState
+from failback.model.stage import StageResult, facts_of
+from failback.stopping import check_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from failback.ports import Clock, RunLog
+    from failback.recovery_ports import DecisionBook
 
 METRICS_NAMESPACE = "drs-failback"
 
@@ -36,6 +39,9 @@ class Surroundings(Protocol):
     def clock(self) -> Clock: ...
 
     @property
+    def decisions(self) -> DecisionBook: ...
+
+    @property
     def deadline(self) -> timedelta: ...
 
     def guard(self, call: Callable[[], T], /) -> T:
@@ -49,21 +55,36 @@ Result = StageResult[Any, Any]
 
 
 def stage_doorway(
-    stage: str, work: Callable[[RunState, S], Result], connect: Callable[[], S]
+    stage: str, work: Callable[[RunState, S], Result], connect: Callable[[], S], *, stoppable: bool = False
 ) -> Callable[[Event, object], Event]:
-    """The Lambda handler of a stage; `connect` is called with the first event, never at import."""
+    """The Lambda handler of a stage; `connect` is called with the first event, never at import.
+
+    One that's `stoppable` raises Stopped, and does nothing more, once a person has stopped the run.
+    """
+
+    def unless_stopped(state: RunState, around: S) -> Result:
+        check_stopped(state.run.id, around.decisions)
+        return work(state, around)
 
     def handler(event: Event, context: object) -> Event:
         from aws_lambda_powertools import Logger
         from aws_lambda_powertools.utilities.parser import parse
 
-        state = parse(event=event, model=RunState)
+        state = _begun_anew(stage, parse(event=event, model=RunState))
         logger = Logger(service=stage)
         server = state.server.id if state.server else ""
         logger.append_keys(run=state.run.id, server=server, request=getattr(context, "aws_request_id", ""))
-        return _call(stage, work, connect(), state, logger)
+        return _call(stage, unless_stopped if stoppable else work, connect(), state, logger)
 
     return handler
+
+
+def _begun_anew(stage: str, state: RunState) -> RunState:
+    """The state without what the stage had left before a person had it tried again: its time begins anew, too."""
+    again, before = facts_of(state.hold_server), getattr(state, stage, None)
+    if again is None or not isinstance(before, StageResult) or before.since is None or before.since >= again.at:
+        return state
+    return state.model_copy(update={stage: None})
 
 
 def _call(stage: str, work: Callable[[RunState, S], Result], around: S, state: RunState, logger: Logger) -> Event:

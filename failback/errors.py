@@ -171,6 +171,50 @@ class ReplicationTooSlow(FailbackError):
     """Replication isn't ready by the request's deadline."""
 
 
+class ApprovalRefused(FailbackError):
+    """A person has said that the server is not to be launched."""
+
+
+class ApprovalTimedOut(FailbackError):
+    """Nobody has approved the launch in time; nothing was launched."""
+
+
+class FenceFailed(FailbackError):
+    """The workload on the recovery instance couldn't be stopped, so the server isn't launched."""
+
+
+class NotLevel(FailbackError):
+    """What was written last isn't replicated in time, so the server isn't launched."""
+
+
+class LaunchConflict(FailbackError):
+    """DRS refuses a launch for one of its servers."""
+
+
+class LaunchFailed(FailbackError):
+    """DRS couldn't launch the server at home; the text has its job's words."""
+
+
+class LaunchTimedOut(FailbackError):
+    """DRS hasn't launched the server in time."""
+
+
+class CutOverFailed(FailbackError):
+    """The server's own machine can't be put together or started from the replicated disks."""
+
+
+class OriginalChanged(FailbackError):
+    """The machine at home that was to be taken over isn't there, or isn't what was planned with."""
+
+
+class Stopped(FailbackError):
+    """A person has stopped the run."""
+
+
+class GivenBack(FailbackError):
+    """A person has decided that the server goes back to AWS, though it had come up at home."""
+
+
 class LeaseLost(FailbackError):
     """Another run has taken over what this one was working on."""
 

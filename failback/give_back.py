@@ -1,153 +1,168 @@
-"""Giving back: removes everything that a failed run has made, and says what it couldn't remove and how to.
+"""Giving back: undoes what a failed run, or one server of it, has made and changed, and says what it couldn't undo.
 
-Level-triggered: each call lists what carries the run's tag and begins or continues its removal, until nothing is left.
-What a run has changed without having made it goes back to what it was (failback/server_return.py). With a state of one
-server, that server is given back and nothing else.
+Level-triggered: each call looks again and begins or continues, until nothing is left. One server is given back in
+order: failback stopped, its machine at home put back, what the run made there removed, the way to AWS closed, fence
+lifted, configuration and tags put back, lock released. Those of a whole run take turns, so that no call grows with
+their number; whoever came home stays as it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from pydantic import JsonValue, TypeAdapter
-
-from failback.errors import CloudBusy, FailbackError
-from failback.model.run import Belonging, LeftBehind, Progress, Returned, StageResult, cursor_of
-from failback.naming import RUN_TAG, SERVER_TAG
-from failback.server_return import ServerReturn
+from failback.clearing import CALL_TIME as CALL_TIME
+from failback.clearing import MOST_LEFT as MOST_LEFT
+from failback.clearing import Clearing as Clearing
+from failback.home_return import HomeSide, return_home, why_kept
+from failback.model.stage import cursor_of
+from failback.naming import server_lock
+from failback.server_end import has_come_home, is_rehearsed, settle_failed, settle_rehearsed
+from failback.server_return import ServerReturn, Standing, hold, rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Sequence
 
+    from failback.clearing import Cloud, Guard, Result
+    from failback.model.record import RunRecord
     from failback.model.run import RunState
-    from failback.ports import Belongings, Clock
+    from failback.model.server import ServerRecord
     from failback.server_return import AwsSide
-
-    # A cloud's name, and what gives access to what was made there: signing in may fail by itself.
-    Cloud = tuple[str, Callable[[], Belongings]]
-    Result = StageResult[Returned, dict[str, JsonValue]]
-
-WAIT = 5
-"""Seconds until the next look: Azure removes a machine in one to three minutes, a disk in seconds."""
-CALL_TIME = timedelta(seconds=150)
-"""Half of what the function has: one removal and the rest of the call take seconds, a busy cloud a minute more."""
-MOST_REMOVED, MOST_LEFT, LONGEST_WHY = 200, 60, 600
-"""Named in a result, and characters of each reason: some 160 of the 256 KiB that a state may have."""
-NOTHING: Mapping[str, str] = MappingProxyType({})
-T = TypeVar("T")
-_LIST, _COUNT = TypeAdapter(list[Belonging]), TypeAdapter(int)
+    from failback.takeover_ports import HomeTakeovers
 
 
-class Guard(Protocol):
-    """Makes a call; an SDK's error comes out as one of our own vocabulary."""
+def give_back(
+    state: RunState,
+    home: Cloud,
+    aws: Cloud,
+    *,
+    takeovers: Callable[[], HomeTakeovers],
+    side: AwsSide,
+    guard: Guard,
+) -> Result:
+    """Undo what can be undone now; not `done` while a cloud is still at it, `done` with what had to be left.
 
-    def __call__(self, call: Callable[[], T], /) -> T: ...
-
-
-def give_back(state: RunState, home: Cloud, aws: Cloud, *, side: AwsSide, guard: Guard) -> Result:
-    """Remove what can be removed now; `pending` while a cloud is still at it, `done` with what had to be left.
-
-    Failbacks are stopped before their machines go, and what was changed is put back when those are gone. A cloud
-    that's busy ends the call with CloudBusy: the next one goes on. One that refuses stops no other.
+    A cloud that's busy ends the call with CloudBusy: the next one goes on. One that refuses stops no other.
     """
-    clearing = _begin(state, guard, side.clock)
-    servers = ServerReturn.begin(state, side, clearing)
-    servers.stop()
-    whose = state.server.id if state.server else ""
-    clearing.clear(home, server=whose, keeping=servers.kept)
-    if not (whose and clearing.waiting):
-        # A server's way to its recovery instance is closed when nothing goes by it any more.
-        for server in servers.rules_of(whose):
-            clearing.clear(aws, server=server)
-    if not clearing.waiting:
-        servers.restore()
+    clearing = Clearing.resumed(state.run.id, cursor_of(state.give_back), guard=guard, clock=side.clock)
+    returning = _Returning(state, HomeSide(home, takeovers), aws, side, clearing)
+    if state.server is not None:
+        returning.one(state.server.id)
+    else:
+        returning.all()
     return clearing.result()
 
 
-def _begin(state: RunState, guard: Guard, clock: Clock) -> Clearing:
-    """A call's clearing, with what earlier calls have removed."""
-    cursor = cursor_of(state.give_back) or {}
-    removed, more = _LIST.validate_python(cursor.get("removed", [])), _COUNT.validate_python(cursor.get("more", 0))
-    return Clearing(state.run.id, guard, removed=removed, more=more, clock=clock, end=clock.now() + CALL_TIME)
+@dataclass
+class _Returning:
+    """One call's work on one server, or on all of a run."""
 
+    state: RunState
+    home: HomeSide
+    aws: Cloud
+    side: AwsSide
+    clearing: Clearing
 
-@dataclass(slots=True)
-class Clearing:
-    """One call's way through the clouds, which begins nothing after `end`; `more` were removed, and aren't named."""
+    def one(self, server: str) -> None:
+        """Note first that it has failed: that's known then whatever becomes of the rest."""
+        record = self.side.servers.find(self.state.run.id, server)
+        if record is not None and not is_rehearsed(self.state):
+            settle_failed(self.state, record, self.side)
+        records = [record] if record is not None and record.before is not None else []
+        self._visit(server, record, self._standing(records))
 
-    run: str
-    guard: Guard
-    removed: list[Belonging]
-    clock: Clock
-    end: datetime
-    more: int = 0
-    left: list[LeftBehind] = field(default_factory=list)
-    waiting: list[Belonging] = field(default_factory=list)
+    def all(self) -> None:
+        """Every server that hasn't come home, in turns; then what the run made for itself."""
+        clearing = self.clearing
+        changed = {record.id: record for record in self._unreturned()}
+        clearing.queue = [each for each in (changed if clearing.queue is None else clearing.queue) if each in changed]
+        standing = self._standing([changed[each] for each in clearing.queue])
+        for server in [*clearing.queue]:
+            if not clearing.in_time:
+                return
+            clearing.queue.remove(server)
+            told = len(clearing.left)
+            if not self._visit(server, changed[server], standing):
+                clearing.queue.append(server)
+                # It's looked at again, and then tells all of it again.
+                del clearing.left[told:]
+        if not clearing.queue:
+            self._clear_run()
 
-    def clear(self, cloud: Cloud, *, server: str = "", keeping: Mapping[str, str] = NOTHING) -> None:
-        """Go through the run's (or one server's) belongings in a cloud, in their order; those of `keeping` stay."""
-        name, enter = cloud
-        try:
-            belongings = self.guard(enter)
-            made = self.guard(lambda: belongings.made_by(self.run, server=server))
-            kept = {
-                each: why
-                for one, why in keeping.items()
-                for each in self.guard(partial(belongings.made_by, self.run, server=one))
-            }
-        except CloudBusy:
-            raise
-        except FailbackError as error:
-            tags = f"{RUN_TAG}={self.run}" + (f" and {SERVER_TAG}={server}" if server else "")
-            everything = Belonging(cloud=name, kind="everything", id=server or self.run)
-            command = f"look there for whatever is tagged {tags}, and remove it"
-            self.left.append(LeftBehind(belonging=everything, why=str(error), command=command))
-            return
-        for belonging in made:
-            command = belongings.command(belonging)
-            if belonging in kept:
-                self.left.append(LeftBehind(belonging=belonging, why=kept[belonging], command=command))
-            elif self.clock.now() >= self.end:
-                self.waiting.append(belonging)
-            else:
-                gone = self.undo(belonging, partial(belongings.remove, belonging), command)
-                if gone is not None:
-                    (self.removed if gone else self.waiting).append(belonging)
+    def _unreturned(self) -> Sequence[ServerRecord]:
+        """Those that the run has changed and that haven't come home; the others end here."""
+        if not self.state.servers:
+            return ()
+        records = [each for each in self.side.servers.of(self.state.run.id) if not has_come_home(each)]
+        for record in records if self.clearing.queue is None else ():
+            settle_failed(self.state, record, self.side)
+            if record.before is None:
+                self.side.run_log.release(server_lock(record.id), self.state.run.id)
+        return [record for record in records if record.before is not None]
 
-    def undo(self, belonging: Belonging, call: Callable[[], T], command: str) -> T | None:
-        """What undoing one thing gives; where that's refused it's left behind with a person's `command`, and None."""
-        try:
-            return self.guard(call)
-        except CloudBusy:
-            raise
-        except FailbackError as error:
-            self.left.append(LeftBehind(belonging=belonging, why=str(error), command=command))
+    def _clear_run(self) -> None:
+        told = len(self.clearing.left)
+        for cloud in (self.home.belongings, self.aws):
+            self.clearing.clear(cloud)
+        if self.clearing.waiting:
+            del self.clearing.left[told:]
+
+    def _visit(self, server: str, record: ServerRecord | None, standing: Standing) -> bool:
+        """Begin or continue with one server; True once it's through."""
+        clearing, returning = self.clearing, self._of(record, standing)
+        if returning is not None:
+            returning.stop()
+        original = returning.before.original if returning else None
+        kept = returning.kept if returning else ""
+        if not return_home(server, original, self.home, clearing, kept=kept):
+            return False
+        # A server's way to its recovery instance is closed when nothing goes by it any more.
+        waiting = len(clearing.waiting)
+        for each in self._rules(server, record):
+            clearing.clear(self.aws, server=each)
+        if len(clearing.waiting) > waiting or (returning is not None and not returning.restore()):
+            return False
+        if returning is not None:
+            clearing.removed += returning.undone
+        if record is not None:
+            self._end(record)
+        return True
+
+    def _of(self, record: ServerRecord | None, standing: Standing) -> ServerReturn | None:
+        """What's to be put back of a server; nothing where nothing was changed, or another run has it now."""
+        if record is None or record.before is None or not hold(record, self.state.run.id, self.side):
             return None
+        kept = self._why_kept(record, standing)
+        return ServerReturn(self.state, record, record.before, self.side, self.clearing, standing, kept)
 
-    def result(self) -> Result:
-        """What the call has come to."""
-        more = self.more + max(len(self.removed) - MOST_REMOVED, 0)
-        removed, done = self.removed[:MOST_REMOVED], self.more + len(self.removed)
-        count = done + len(self.waiting)
-        if self.waiting:
-            note = f"removing {', '.join(each.name or each.id for each in self.waiting[:3])}"
-            progress = Progress(done=done, total=count, unit="steps", note=note)
-            cursor: dict[str, JsonValue] = {"removed": _LIST.dump_python(removed, mode="json"), "more": more}
-            return StageResult(status="pending", wait_seconds=WAIT, progress=progress, cursor=cursor)
-        facts = Returned(removed=tuple(removed), more=more, left=tuple(self._told()))
-        return StageResult(status="done", progress=Progress(done=count, total=count, unit="steps"), facts=facts)
+    def _why_kept(self, record: ServerRecord, standing: Standing) -> str:
+        if record.milestones.started is None or self._goal == "rehearse":
+            return ""
+        return why_kept(record, standing.instances.get(record.id), self.side.decisions.of(self.state.run.id))
 
-    def _told(self) -> Iterator[LeftBehind]:
-        """What was left behind, as much of it as a state holds."""
-        for each in self.left[:MOST_LEFT]:
-            yield each.model_copy(update={"why": each.why[:LONGEST_WHY]})
-        if len(self.left) > MOST_LEFT:
-            rest = Belonging(cloud="each cloud", kind="everything", id=self.run)
-            why = f"{len(self.left) - MOST_LEFT} more things couldn't be removed"
-            command = f"look in both clouds for whatever is tagged {RUN_TAG}={self.run}, and remove it"
-            yield LeftBehind(belonging=rest, why=why, command=command)
+    def _rules(self, server: str, record: ServerRecord | None) -> Sequence[str]:
+        if self.state.server is None:
+            return [server]
+        return rules_of(record, server, lambda: self.side.servers.of(self.state.run.id))
+
+    def _end(self, record: ServerRecord) -> None:
+        if is_rehearsed(self.state):
+            settle_rehearsed(self.state, record, self.side, left=len(self.clearing.left))
+        self.side.run_log.release(server_lock(record.id), self.state.run.id)
+
+    def _standing(self, records: Sequence[ServerRecord]) -> Standing:
+        return Standing.look([record.id for record in records], self.side.recovery, self.clearing.guard)
+
+    @cached_property
+    def _goal(self) -> str:
+        """The run's own goal, which cleaning up after it doesn't say."""
+        if self.state.goal != "clean_up":
+            return self.state.goal
+        record = self._record
+        return record.goal if record else self.state.goal
+
+    @cached_property
+    def _record(self) -> RunRecord | None:
+        history = self.side.run_log.read(self.state.run.id)
+        return history.record if history else None

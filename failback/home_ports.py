@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from failback.model.run import HomeImage
     from failback.model.server import GuestOs
     from failback.ports import Belongings, Clock
+    from failback.takeover_ports import HomeSigns, HomeTakeovers
 
 
 class ImageContent(Protocol):
@@ -170,6 +171,12 @@ class Home(Protocol):
 
     @property
     def machines(self) -> HomeMachines: ...
+
+    @property
+    def takeovers(self) -> HomeTakeovers: ...
+
+    @property
+    def signs(self) -> HomeSigns: ...
 
     @property
     def belongings(self) -> Belongings: ...

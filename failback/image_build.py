@@ -11,7 +11,8 @@ from failback.image.compose import BuildOptions, plan_image
 from failback.image.iso import IsoVolume
 from failback.image.layout import disk_size
 from failback.image.plan import GIB
-from failback.model.run import Ami, BuildCursor, Progress, StageResult, StoredIso
+from failback.model.run import Ami, BuildCursor, StoredIso
+from failback.model.stage import Progress, StageResult
 from failback.read_ahead import ReadAhead
 from failback.sinks.ebs import BLOCK, WORKERS, SnapshotCursor, write_slice
 

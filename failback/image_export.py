@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from failback.errors import AmiUnsuitable, ImportFailed, ObjectMissing
 from failback.image.plan import GIB, MIB
-from failback.model.run import Ami, CopyCursor, ExportedImage, Progress, StageResult
+from failback.model.run import Ami, CopyCursor, ExportedImage
+from failback.model.stage import Progress, StageResult
 from failback.naming import export_key, export_proof_key
 from failback.pieces import Pieces
 from failback.sinks.ebs import BLOCK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.model.run import HomeImage, Progress, StageResult
+from failback.model.stage import Progress, StageResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from failback.home_ports import HomeImages, ImageContent
+    from failback.model.run import HomeImage
 
 
 def import_image(

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from failback.errors import HashMismatch, ObjectMissing
 from failback.image.plan import MIB
-from failback.model.run import CopyCursor, Progress, PublishedIso, StageResult, StoredIso
+from failback.model.run import CopyCursor, PublishedIso, StoredIso
+from failback.model.stage import Progress, StageResult
 from failback.naming import iso_key, iso_proof_key
 from failback.read_ahead import ReadAhead
 from failback.upload_slice import PartedObject, begin_upload, upload_slice

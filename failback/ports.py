@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from failback.model.ending import Belonging, Outcome
     from failback.model.record import RunHistory, RunRecord, StageEntry
-    from failback.model.run import Ami, Belonging, Outcome
+    from failback.model.run import Ami
     from failback.pieces import Pieces
 
 SnapshotState = Literal["pending", "completed", "error"]
@@ -130,6 +131,10 @@ class Belongings(Protocol):
         """Everything that the run made there (for that server only), in the order in which it can be removed."""
         ...
 
+    def of_run(self, run: str) -> Sequence[Belonging]:
+        """What the run made for itself and no single server: client images, and all that making them takes."""
+        ...
+
     def remove(self, belonging: Belonging) -> bool:
         """Remove it: True once it's gone (also if it was), False while that is under way; doesn't wait."""
         ...
@@ -176,4 +181,12 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Now, in UTC."""
+        ...
+
+
+class Watcher(Protocol):
+    """Whoever looks at all that wait, by itself once a minute."""
+
+    def wake(self) -> None:
+        """Have it look now, without waiting for what it finds."""
         ...

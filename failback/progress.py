@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from failback.model.ending import Outcome
     from failback.model.record import RunHistory, RunStatus, StageEntry
-    from failback.model.run import Outcome
 
 StageStatus = Literal["done", "running", "waiting", "trying again", "failed", "to come"]
 
@@ -164,7 +164,7 @@ def _coming(history: RunHistory, now: datetime) -> list[StageProgress]:
 def _at_servers(history: RunHistory) -> bool:
     """Whether the run's own stages wait for its servers': between the image and the report, until each has ended."""
     under_way = any(each.record.outcome is None for each in history.servers)
-    return under_way and history.record.goal == "failback" and history.stages[-1].stage != GIVE_BACK
+    return under_way and history.record.goal in {"failback", "rehearse"} and history.stages[-1].stage != GIVE_BACK
 
 
 def _ended(entry: StageEntry) -> bool:

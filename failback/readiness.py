@@ -8,6 +8,7 @@ server by server, a few at a time: three reads each in Azure, a minute or two fo
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ from failback.candidates import find_candidates
 from failback.errors import CloudRefused, NotReady
 from failback.listing import listed
 from failback.machine_names import name_faults
-from failback.model.run import StageResult
 from failback.model.server import ServerOutcome
+from failback.model.stage import StageResult
 from failback.model.way_home import Readiness
+from failback.originals import cloned, match_disks, placed
 from failback.readiness_checks import agent_faults, hints, host_faults, instance_faults, target_faults
 from failback.volumes import plan_disks
 from failback.ways_home import choose_way
@@ -28,10 +30,13 @@ if TYPE_CHECKING:
 
     from failback.candidates import Candidate
     from failback.home_ports import HomeMachines, MachineNeeds
+    from failback.model.original import Original
     from failback.model.run import RunState
     from failback.model.target import HomeName
     from failback.ports import Clock
     from failback.recovery_ports import RecoveryHosts, RecoveryService, ServerBook
+    from failback.takeover_ports import HomeTakeovers
+    from failback.ways_home import WayHome
 
 SMALLEST_DISK_GIB: dict[HomeName, int] = {"azure": 1, "google": 10}
 """Below it a home makes no disk."""
@@ -47,6 +52,7 @@ def check_readiness(
     recovery: RecoveryService,
     hosts: RecoveryHosts,
     machines: HomeMachines,
+    takeovers: HomeTakeovers,
     clock: Clock,
 ) -> StageResult[Readiness, None]:
     """Keep a plan for each server that can go home; raises NotReady with every fault if one can't.
@@ -55,6 +61,7 @@ def check_readiness(
     """
     now = clock.now()
     candidates, faults = find_candidates(state, book=book, recovery=recovery, hosts=hosts)
+    _find_originals(candidates, takeovers)
     for candidate in candidates:
         _judge(candidate, state, now)
     _judge_names(candidates)
@@ -79,11 +86,12 @@ def check_readiness(
 def _judge(candidate: Candidate, state: RunState, now: datetime) -> None:
     """What can be said by what AWS has told already."""
     request, instance, host = candidate.record.request, candidate.instance, candidate.host
-    choice = choose_way(request, instance, host)
+    choice = choose_way(request, instance, host, candidate.original)
     candidate.way = choice.way
-    candidate.disks = plan_disks(
-        instance.volumes, request.disks, machine=candidate.name, smallest_gib=SMALLEST_DISK_GIB[state.target.home]
-    )
+    smallest, prefix = SMALLEST_DISK_GIB[state.target.home], candidate.prefix(state.run.id)
+    candidate.disks = plan_disks(instance.volumes, request.disks, machine=prefix, smallest_gib=smallest)
+    if candidate.original and candidate.way and not candidate.disks.faults:
+        _fit_disks(candidate, candidate.original, candidate.way)
     candidate.faults += [
         *instance_faults(instance, candidate.source, goal=state.goal),
         *host_faults(host, private_ip=state.replication.private_ip),
@@ -92,6 +100,32 @@ def _judge(candidate: Candidate, state: RunState, now: datetime) -> None:
         *candidate.disks.faults,
     ]
     candidate.hints += [*hints(instance, host, state=state, now=now), *choice.hints]
+
+
+def _find_originals(candidates: Sequence[Candidate], takeovers: HomeTakeovers) -> None:
+    """The machines that were failed over, where they're to be taken over; a fault where one isn't there."""
+    named = [candidate for candidate in candidates if candidate.original_name]
+    with ThreadPoolExecutor(NAMES_AT_ONCE) as pool:
+        found = pool.map(takeovers.find, [candidate.original_name for candidate in named])
+        for candidate, original in zip(named, found, strict=True):
+            candidate.original = original
+            if original is None:
+                candidate.faults.append(f"original: there's no machine {candidate.original_name} at home; name the one "
+                                        "that was failed over, or leave way and original out")  # fmt: skip
+
+
+def _fit_disks(candidate: Candidate, original: Original, way: WayHome) -> None:
+    """Which of the original's disks each volume belongs to."""
+    match = match_disks(candidate.instance.volumes, original, candidate.record.request.disks)
+    candidate.hints += match.hints
+    if way.way == "original":
+        candidate.faults += match.faults
+        if not match.faults:
+            made = cloned(candidate.disks.disks, match, overwrite=candidate.record.request.overwrite)
+            candidate.disks = replace(candidate.disks, disks=made)
+    else:
+        # New disks need no counterpart; those that have one take its place.
+        candidate.disks = replace(candidate.disks, disks=placed(candidate.disks.disks, match))
 
 
 def _judge_names(candidates: Sequence[Candidate]) -> None:
@@ -128,13 +162,13 @@ def _ask_for_sizes(candidates: Iterable[Candidate], machines: HomeMachines) -> N
             client, own = candidate.needs(candidate.way)
             candidate.size, refusal = offer(client)
             candidate.faults += [refusal] if refusal else []
-            later = offer(own)[1] if own else ""
-            candidate.hints += [f"{later} It's the server's own machine, later, that finds none."] if later else []
+            candidate.own_size, later = offer(own) if own else ("", "")
+            candidate.faults += [f"{later} It's the server's own machine that finds none."] if later else []
 
 
 def _ask_for_names(candidates: Sequence[Candidate], run: str, machines: HomeMachines) -> None:
     """A fault where a machine of that name, or something that's left of one, is there already."""
-    named = [(candidate, candidate.machine(run)) for candidate in candidates if candidate.name]
+    named = [(candidate, name) for candidate in candidates for name in candidate.machines_to_be(run)]
     with ThreadPoolExecutor(NAMES_AT_ONCE) as pool:
         states = pool.map(machines.state, [name for _, name in named])
         for (candidate, name), state in zip(named, states, strict=True):

@@ -36,6 +36,11 @@ _FAILBACK_UNKNOWN = "DRS doesn't say that no failback is under way; look at it i
 
 def instance_faults(instance: RecoveryInstance, source: SourceServer | None, *, goal: Goal) -> Iterator[str]:
     """By DRS's record of the recovery instance and of its original."""
+    if not instance.is_drill and goal == "rehearse":
+        yield (
+            "drill: it's the production's recovery instance, and a rehearsal takes none home; start a drill in DRS and "
+            "name its instance"
+        )
     if instance.is_drill and goal == "failback":
         yield (
             "drill: it's a drill's instance, not the production's; name the recovery instance that serves, or let "
@@ -83,8 +88,8 @@ def agent_faults(seen: datetime | None, now: datetime) -> Iterator[str]:
 
 def hints(instance: RecoveryInstance, host: Host | None, *, state: RunState, now: datetime) -> Iterator[str]:
     """What's no fault, and yet worth knowing."""
-    if instance.is_drill and state.goal != "failback":
-        yield "drill: it's a drill's instance; goal failback doesn't take it"
+    if instance.is_drill and state.goal == "check":
+        yield "drill: it's a drill's instance; goal rehearse takes it, goal failback doesn't"
     if instance.agent_seen is None:
         yield "agent: DRS doesn't say when it last heard of its replication agent; see that it runs"
     elif AGENT_LATE < now - instance.agent_seen <= AGENT_GONE:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from failback.image.compose import BuildOptions
     from failback.image.grub import GrubImages
 
-RECIPE = 1
+RECIPE = 2
 """Raise it with every change of the program that changes an image's bytes: images made before are made anew then."""
 
-GOLDEN = "50bc2f35517dcf9152570f5a190681166c007ea2e3ccbf4dea965452f9a29ced"
+GOLDEN = "129bddca89a4ca8e136fe2627a4cb3e6c9a474e2c6f578a1ec898d563e5298c2"
 """SHA-256 of what stands around the ISO in the image of a small synthetic one, as this recipe makes it."""
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from pydantic import SecretStr
 
-    from failback.model.recovery import FailbackConfiguration, Host, RecoveryInstance, SourceServer
+    from failback.model.decision import Decision, LaunchBatch
+    from failback.model.recovery import FailbackConfiguration, Host, LaunchJob, RecoveryInstance, SourceServer
     from failback.model.request import ServerRequest
     from failback.model.server import (
         BeforeImage,
+        Milestone,
+        Milestones,
         Parked,
         ReplicationProgress,
         ServerOutcome,
@@ -69,6 +73,55 @@ class RecoveryHosts(Protocol):
 
     def admit(self, group: str, cidr: str, *, tags: Mapping[str, str]) -> str:
         """Let that address in to TCP port 1500 and return the rule's id; a rule of the same tags is adopted."""
+        ...
+
+    def exchange_groups(self, instance: str, groups: Sequence[str], *, holding: str = "") -> None:
+        """Give its network interfaces exactly these security groups; with `holding` only those that have that one.
+
+        Raises CloudRefused for an instance that isn't there.
+        """
+        ...
+
+
+class RecoveryLaunches(Protocol):
+    """Launches of failbacks, as DRS's jobs."""
+
+    def start(self, instances: Sequence[str], *, tags: Mapping[str, str]) -> str:
+        """Begin one and return the job's id. Raises LaunchConflict where DRS refuses it for one of them, CloudBusy
+        where a quota is used up."""
+        ...
+
+    def find(self, tags: Mapping[str, str], *, since: datetime) -> str:
+        """The id of the job with these tags that was begun at `since` or later; empty for none."""
+        ...
+
+    def jobs(self, ids: Sequence[str]) -> Mapping[str, LaunchJob]:
+        """Those of the jobs that there are, by id."""
+        ...
+
+    def log(self, job: str) -> Sequence[str]:
+        """What the job's log says, a line each, oldest first."""
+        ...
+
+
+class Documents(Protocol):
+    """SSM documents run inside a recovery instance."""
+
+    def run(
+        self, instance: str, document: str, parameters: Mapping[str, Sequence[str]], *, token: str, minutes: int
+    ) -> str:
+        """Begin one, unless one with that `token` (100 characters at most) has begun already; the command's id.
+
+        What doesn't reach the instance within `minutes` never runs there. Raises CloudRefused where it can't be run.
+        """
+        ...
+
+    def begun(self, instance: str, *, token: str) -> Sequence[str]:
+        """The commands whose token begins with this one, oldest first."""
+        ...
+
+    def outcome(self, instance: str, command: str) -> tuple[Literal["pending", "done", "failed"], str]:
+        """How it stands, and what it said."""
         ...
 
 
@@ -144,4 +197,32 @@ class ServerBook(Protocol):
 
     def settle(self, run: str, server: str, outcome: ServerOutcome) -> None:
         """Keep how a server's part of the run ended."""
+        ...
+
+    def reach(self, run: str, server: str, milestone: Milestone, at: datetime) -> Milestones:
+        """Note that a milestone is about to be passed: the first time counts; returns all of them."""
+        ...
+
+
+class DecisionBook(Protocol):
+    """What people have decided on a run."""
+
+    def decide(self, run: str, decision: Decision) -> None:
+        """Note a decision; the same one again changes nothing."""
+        ...
+
+    def of(self, run: str) -> Sequence[Decision]:
+        """All of a run, oldest first."""
+        ...
+
+
+class LaunchBook(Protocol):
+    """Batches of launches, noted before they're asked for."""
+
+    def keep(self, batch: LaunchBatch) -> None:
+        """Note a batch, in place of what was known of it."""
+        ...
+
+    def of(self, run: str) -> Sequence[LaunchBatch]:
+        """All of a run, oldest first."""
         ...

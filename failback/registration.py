@@ -13,7 +13,7 @@ from failback.client_machine import server_plan
 from failback.console_marks import read_marks, tail
 from failback.errors import RegistrationFailed
 from failback.model.recovery import INITIATION_STEPS
-from failback.model.run import Progress, StageResult, cursor_of
+from failback.model.stage import Progress, StageResult, cursor_of
 from failback.model.way_home import RegisterCursor, Registration
 from failback.registration_faults import Sighting, find_fault
 from failback.replication import FLOWING

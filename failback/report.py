@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from failback.model.report import Provenance, RunReport, ServerReport
-from failback.model.run import Outcome, facts_of
+from failback.clean_up import ABORTED
+from failback.model.ending import Outcome
+from failback.model.report import RunReport, TimelineEntry
+from failback.model.stage import facts_of
 from failback.naming import report_key, server_lock
+from failback.provenance import provenance
+from failback.server_report import server_report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from failback.model.record import ServerHistory
-    from failback.model.run import Failure, RunState
+    from failback.model.ending import Failure, Returned
+    from failback.model.record import RunHistory, RunRecord, StageEntry
+    from failback.model.report import ServerReport
+    from failback.model.run import RunState
     from failback.model.server import ServerRecord
     from failback.ports import ObjectStore, RunLog
 
@@ -24,6 +30,7 @@ LONGEST_CAUSE = 4000
 
 LONGEST_SHARE = 300
 """Characters of one server's cause within its run's."""
+BROKEN_OFF = "the run's execution was stopped, timed out or broke off; what it had made was given back afterwards"
 
 
 def write_report(state: RunState, *, objects: ObjectStore, run_log: RunLog, now: datetime) -> Outcome:
@@ -36,15 +43,41 @@ def write_report(state: RunState, *, objects: ObjectStore, run_log: RunLog, now:
     for server in state.servers:
         run_log.release(server_lock(server.id), state.run.id)
     closed = run_log.read(state.run.id)
-    report = RunReport(
-        outcome=outcome,
-        history=closed.model_copy(update={"servers": ()}) if closed else None,
-        provenance=provenance(state),
-        servers=tuple(server_report(each) for each in servers),
-        given_back=facts_of(state.give_back),
-    )
+    report = run_report(state, outcome, closed)
     objects.write(report_key(state.run.id), report.model_dump_json(indent=2).encode(), tags={})
     return outcome
+
+
+def run_report(state: RunState, outcome: Outcome, history: RunHistory | None) -> RunReport:
+    """Everything that the run log knows of it, and what the state has of giving back."""
+    returned = facts_of(state.give_back)
+    if history is None:
+        return RunReport(outcome=outcome, history=None, provenance=None, given_back=returned)
+    return history_report(history, outcome=outcome, returned=returned)
+
+
+def history_report(history: RunHistory, *, outcome: Outcome | None, returned: Returned | None) -> RunReport:
+    """Everything that the run log knows of it; also of a run that goes on: its `outcome` is None."""
+    made_of = provenance(history.stages)
+    servers = tuple(server_report(each, history, made_of) for each in history.servers)
+    left = sum(len(each.left) for each in servers) + (len(returned.left) if returned else 0)
+    return RunReport(
+        outcome=outcome,
+        history=history.model_copy(update={"servers": ()}),
+        provenance=made_of,
+        servers=servers,
+        timeline=tuple(timeline(history)),
+        given_back=returned,
+        findings=tuple(_findings(servers)) if outcome else (),
+        advice=tuple(_advice(history.record, servers, left)) if outcome else (),
+    )
+
+
+def execution_outcome(state: RunState, outcome: Outcome) -> Outcome:
+    """How the execution ends: as its run, but one that cleans up has done its work though the run has failed."""
+    if state.goal != "clean_up" or state.failed:
+        return outcome
+    return Outcome(outcome="done", report=outcome.report)
 
 
 def judge(state: RunState, servers: Sequence[ServerRecord] = ()) -> Outcome:
@@ -53,7 +86,9 @@ def judge(state: RunState, servers: Sequence[ServerRecord] = ()) -> Outcome:
     for stage, failure in sorted(state.failed.items(), key=lambda each: each[0] == "give_back"):
         error, cause = explain(failure)
         return Outcome(outcome="failed", stage=stage, error=error, cause=f"{stage}: {cause}"[:LONGEST_CAUSE])
-    if state.goal != "failback":
+    if state.goal == "clean_up":
+        return Outcome(outcome="failed", error=ABORTED, cause=BROKEN_OFF)
+    if state.goal not in {"failback", "rehearse"}:
         return Outcome(outcome="done")
     known = {record.id: record for record in servers}
     told = {server.id: _share(known.get(server.id)) for server in state.servers}
@@ -63,28 +98,69 @@ def judge(state: RunState, servers: Sequence[ServerRecord] = ()) -> Outcome:
     return Outcome(outcome="failed", stage="servers", error="ServersFailed", cause=_causes(failed, len(told)))
 
 
-def server_report(server: ServerHistory) -> ServerReport:
-    """One server's part of the report."""
-    began = min((entry.began for entry in server.stages), default=None)
-    ended = max((entry.updated for entry in server.stages), default=None)
-    seconds = (ended - began).total_seconds() if began and ended else 0.0
-    return ServerReport(record=server.record, stages=server.stages, began=began, ended=ended, seconds=seconds)
+def timeline(history: RunHistory) -> Iterator[TimelineEntry]:
+    """The stages of the run and of its servers, in the order in which they began."""
+    entries = [("", entry) for entry in history.stages]
+    entries += [(server.record.id, entry) for server in history.servers for entry in server.stages]
+    for server, entry in sorted(entries, key=lambda each: (each[1].began, each[0])):
+        yield _timeline_entry(server, entry)
+
+
+def _timeline_entry(server: str, entry: StageEntry) -> TimelineEntry:
+    copied = entry.progress if entry.progress and entry.progress.unit == "bytes" and entry.progress.total else None
+    return TimelineEntry(
+        server=server,
+        stage=entry.stage,
+        status=entry.status,
+        began=entry.began,
+        ended=entry.updated,
+        seconds=(entry.updated - entry.began).total_seconds(),
+        calls=entry.calls,
+        bytes=copied.done if copied else None,
+        total=copied.total if copied else None,
+        error=entry.error,
+    )
+
+
+def _findings(servers: Sequence[ServerReport]) -> Iterator[str]:
+    """How the servers ended, in numbers."""
+    ends = [each.record.outcome.outcome if each.record.outcome else "unknown" for each in servers]
+    for end in dict.fromkeys(ends):
+        yield f"{ends.count(end)} of {len(ends)} servers: {end}"
+
+
+def _advice(run: RunRecord, servers: Sequence[ServerReport], left: int) -> Iterator[str]:
+    """What's to be done next, as far as it concerns more than one server."""
+    if left:
+        yield f"{left} things couldn't be undone: each is listed with the command by which a person does it"
+    away = [each for each in servers if not each.record.outcome or each.record.outcome.outcome in {"failed", "skipped"}]
+    if away and run.goal != "check":
+        yield (
+            f"{len(away)} servers aren't home: set right what each of them says, then start a run with "
+            f"{json.dumps({'resume': run.run})} (failback resume {run.run}), which leaves out the others and does "
+            "nothing twice"
+        )
 
 
 def _share(record: ServerRecord | None) -> str:
-    """What a server has to say of its run's failure; nothing where it's ready."""
+    """What a server has to say of its run's failure; nothing where it's where it was to be."""
     outcome = record.outcome if record else None
     if outcome is None:
         return "nothing is known of its end; look at its own execution"
-    if outcome.outcome == "ready":
+    if outcome.is_good:
         return ""
     name = f"{record.plan.hostname} " if record and record.plan else ""
-    return f"{name}failed at {outcome.stage or 'an unknown stage'}: {' '.join(outcome.cause.split())}"[:LONGEST_SHARE]
+    cause = " ".join(outcome.cause.split())
+    if outcome.outcome == "launched":
+        return f"{name}is at home, and nobody has accepted it{': ' if cause else ''}{cause}"[:LONGEST_SHARE]
+    if outcome.outcome == "skipped":
+        return f"{name}wasn't begun: {cause}"[:LONGEST_SHARE]
+    return f"{name}failed at {outcome.stage or 'an unknown stage'}: {cause}"[:LONGEST_SHARE]
 
 
 def _causes(failed: Sequence[str], count: int) -> str:
     """As many servers' causes as there's room for, and how many there are besides."""
-    text = f"{len(failed)} of {count} servers failed; the others go on. "
+    text = f"{len(failed)} of {count} servers aren't home. "
     for number, each in enumerate(failed):
         more = f"; and {len(failed) - number} more: the report names all of them"
         if len(text) + len(each) + len(more) > LONGEST_CAUSE:
@@ -102,20 +178,3 @@ def explain(failure: Failure) -> tuple[str, str]:
     if not isinstance(cause, dict):
         return failure.Error, failure.Cause
     return failure.Error, str(cause.get("errorMessage", failure.Cause))
-
-
-def provenance(state: RunState) -> Provenance | None:
-    """What the image at home was made of, step by step; None where the run didn't get to know it."""
-    plan = facts_of(state.find_client_image)
-    if plan is None:
-        return None
-    tested = facts_of(state.boot_test)
-    return Provenance(
-        key=plan.key,
-        published=plan.published,
-        iso=state.iso,
-        ami=state.ami,
-        export=state.export,
-        image=tested.image if tested else state.image,
-        mark=tested.mark if tested else "",
-    )

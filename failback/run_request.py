@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
+from failback.clean_up import PREFIX, check_over, clean_up_faults
 from failback.errors import DeploymentInvalid, RequestInvalid
 from failback.listing import listed
 from failback.model.record import RunRecord
@@ -19,19 +21,25 @@ from failback.model.request import RunRequest
 from failback.model.run import WAIT_MARGIN_SECONDS, HomeFacts, RunFacts, RunState
 from failback.model.server import ServerRef
 from failback.naming import server_lock
-from failback.request_faults import field_faults, whole_faults
+from failback.request_faults import field_faults, hook_faults, whole_faults
+from failback.resume import resumed_fields
+from failback.waves import waves_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from failback.clean_up import Executions
     from failback.model.request import StartEvent
+    from failback.model.server import Awaited
     from failback.model.target import HomeName, Target
     from failback.ports import Clock, RunLog
     from failback.recovery_ports import ServerBook
+    from failback.settings import AllowedHooks
 
 # Run ids become tags and names in three clouds, and AgentSettings' `run`.
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-LOCK_TIME = timedelta(days=31)
+GOALS_THAT_CHANGE = ("failback", "rehearse")
+LOCK_TIME = timedelta(days=91)
 """From the run's start: a day more than the state machine lets it live, for a run that couldn't give its locks back."""
 FIRST_LOCK = timedelta(minutes=15)
 """Until the run is noted: one that dies before would keep its servers from everybody, and nobody could see why."""
@@ -47,49 +55,98 @@ class TargetBook(Protocol):
         ...
 
 
-def check_request(
-    event: StartEvent,
-    *,
-    targets: TargetBook,
-    functions: Mapping[HomeName, Mapping[str, str]],
-    run_log: RunLog,
-    book: ServerBook,
-    clock: Clock,
-) -> RunState:
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What judging a request takes: the targets, the stages' functions by home, the log, what may be called."""
+
+    targets: TargetBook
+    functions: Mapping[HomeName, Mapping[str, str]]
+    run_log: RunLog
+    book: ServerBook
+    executions: Executions
+    hooks: AllowedHooks
+    clock: Clock
+
+
+def check_request(event: StartEvent, gate: Gate) -> RunState:
     """The state of the run that's asked for, noted in the run log; raises RequestInvalid with every fault.
 
-    Its servers are locked and enlisted. Asked again for the same execution, everything is found and kept.
+    Its servers are locked and enlisted. Asked again for the same execution, everything is found and kept. Where a run
+    is to be cleaned up after, it's that run's state; raises CloudBusy while its execution goes on.
     """
-    faults = [] if RUN_ID.fullmatch(event.name) else [_name_fault(event.name)]
-    request = _request(event.request, faults)
-    target = _target(event.request, targets, functions, faults)
+    faults: list[str] = []
+    fields = resumed_fields(event.request, gate.run_log, faults)
+    request = _request(fields, faults)
+    target = _target(fields, gate.targets, gate.functions, faults)
+    if fields.get("goal") == "clean_up":
+        return _unfinished(event, request, target, gate, faults)
+    faults += [] if _is_name(event.name) else [_name_fault(event.name)]
+    faults += hook_faults(request.cutover, gate.hooks) if request else []
     if faults or request is None or target is None:
         raise RequestInvalid(_refusal(faults))
-    state = _state(event, request, target, functions[target.home])
+    run = RunFacts(id=event.name, execution=event.execution, started=datetime.fromisoformat(event.started))
+    state = _state(run, request, target, gate.functions[target.home])
     with ExitStack() as on_failure:
-        _lock(state, on_failure, run_log=run_log, now=clock.now(), until=clock.now() + FIRST_LOCK)
-        run_log.open(_record(state))
-        book.enlist(event.name, request.servers)
-        _lock(state, on_failure, run_log=run_log, now=clock.now(), until=state.run.started + LOCK_TIME)
+        now = gate.clock.now()
+        _lock(state, on_failure, run_log=gate.run_log, now=now, until=now + FIRST_LOCK)
+        gate.run_log.open(_record(state, request))
+        gate.book.enlist(event.name, request.servers)
+        _lock(state, on_failure, run_log=gate.run_log, now=gate.clock.now(), until=state.run.started + LOCK_TIME)
         on_failure.pop_all()
     return state
 
 
-def _state(event: StartEvent, request: RunRequest, target: Target, functions: Mapping[str, str]) -> RunState:
-    replication = request.replication
+def _unfinished(
+    event: StartEvent, request: RunRequest | None, target: Target | None, gate: Gate, faults: list[str]
+) -> RunState:
+    """The state of the run that's to be cleaned up after, as far as giving back takes it."""
+    run = event.request.get("clean_up")
+    history = gate.run_log.read(run) if isinstance(run, str) and run else None
+    if isinstance(run, str) and run:
+        faults += clean_up_faults(history, run, event.request.get("target"))
+    if faults or request is None or target is None or history is None:
+        raise RequestInvalid(_refusal(faults))
+    check_over(history.record.execution, gate.executions)
+    asked = history.record.request or request
+    facts = RunFacts(id=history.record.run, execution=event.execution, started=history.record.started)
+    return _state(facts, asked, target, gate.functions[target.home]).model_copy(
+        update={
+            "goal": "clean_up",
+            "waves": (),
+            "servers": tuple(ServerRef(id=server.record.id) for server in history.servers),
+        }
+    )
+
+
+def _state(run: RunFacts, request: RunRequest, target: Target, functions: Mapping[str, str]) -> RunState:
     return RunState(
-        run=RunFacts(id=event.name, execution=event.execution, started=datetime.fromisoformat(event.started)),
+        run=run,
         goal=request.goal,
         target=target,
         home=HomeFacts(name=target.home, functions=dict(functions)),
         client_image=request.client_image,
-        replication=replication,
-        timeout_seconds=replication.deadline_hours * 3600 + WAIT_MARGIN_SECONDS,
+        replication=request.replication,
+        cutover=request.cutover,
+        timeouts=timeouts_of(request),
+        waves=waves_of(request),
         servers=tuple(ServerRef(id=server.recovery_instance) for server in request.servers),
     )
 
 
-def _record(state: RunState) -> RunRecord:
+def timeouts_of(request: RunRequest) -> dict[Awaited, int]:
+    """How long the state machine itself lets each wait go on, in seconds: longer than whoever answers it."""
+    launch, commit = request.cutover.launch, request.cutover.commit
+    bounds: dict[Awaited, timedelta] = {
+        "replication": timedelta(hours=request.replication.deadline_hours),
+        "approval": timedelta(hours=launch.approval_hours),
+        "launch": timedelta(minutes=launch.lag_minutes + launch.minutes),
+        "commit": timedelta(hours=max(commit.hours, commit.after_hours)),
+        "hold": timedelta(hours=request.cutover.hold_hours),
+    }
+    return {wait: int(bound.total_seconds()) + WAIT_MARGIN_SECONDS for wait, bound in bounds.items()}
+
+
+def _record(state: RunState, request: RunRequest) -> RunRecord:
     return RunRecord(
         run=state.run.id,
         execution=state.run.execution,
@@ -97,6 +154,7 @@ def _record(state: RunState) -> RunRecord:
         target=state.target.name,
         home=state.home.name,
         started=state.run.started,
+        request=request,
     )
 
 
@@ -105,7 +163,7 @@ def _lock(state: RunState, on_failure: ExitStack, *, run_log: RunLog, now: datet
 
     Only a run that changes something at its servers keeps others from them.
     """
-    if state.goal != "failback":
+    if state.goal not in GOALS_THAT_CHANGE:
         return
     faults, run = [], state.run.id
     for number, server in enumerate(state.servers):
@@ -125,8 +183,16 @@ def _refusal(faults: Sequence[str]) -> str:
     return f"The request can't be run: {listed(faults, separator='; ', more='and {} more')}. Nothing was made."
 
 
+def _is_name(name: str) -> bool:
+    """Whether it can be a run's id; those that clean up have names of their own."""
+    return bool(RUN_ID.fullmatch(name)) and not name.startswith(PREFIX)
+
+
 def _name_fault(name: str) -> str:
-    return f"name: {name!r} can't be a run's id: give the execution a name of at most 64 letters, digits, '.', '_', '-'"
+    return (
+        f"name: {name!r} can't be a run's id: give the execution a name of at most 64 letters, digits, '.', '_', '-', "
+        f"that doesn't begin with {PREFIX}"
+    )
 
 
 def _request(fields: Mapping[str, object], faults: list[str]) -> RunRequest | None:

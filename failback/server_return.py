@@ -1,4 +1,4 @@
-"""Giving servers back on AWS's side: failbacks stopped, what the run changed put back, locks released.
+"""Giving a server back on AWS's side: its failback stopped, its fence lifted, what the run changed put back.
 
 A recovery instance itself is never touched otherwise: it serves on. Whatever can't be undone comes with the command by
 which a person does it.
@@ -12,34 +12,23 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from failback.errors import CloudBusy, FailbackError
-from failback.model.run import Belonging, LeftBehind
-from failback.model.server import ServerOutcome
+from failback.fence import lift_command, lift_fence
+from failback.model.ending import Belonging
 from failback.naming import TARGET_TAG, server_lock
-from failback.report import LONGEST_CAUSE, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from failback.give_back import Clearing
+    from failback.clearing import Clearing, Guard
+    from failback.fence import FenceDesk
     from failback.model.recovery import FailbackConfiguration, RecoveryInstance
     from failback.model.run import RunState
     from failback.model.server import BeforeImage, ServerRecord
     from failback.ports import Clock, RunLog
-    from failback.recovery_ports import RecoveryService, ServerBook
+    from failback.recovery_ports import DecisionBook, RecoveryService, ServerBook
 
 LOCK_TIME = timedelta(hours=3)
 """The run holds a server for so much longer at each call: giving back has two hours in all its calls."""
-
-
-LAUNCHED = (
-    "the server was launched here meanwhile: it may serve already, with data that its recovery instance doesn't have. "
-    "Remove it only when you're sure that nobody needs it"
-)
-UNSEEN = (
-    "DRS doesn't say whether the server was launched here meanwhile. Look it up in DRS's console, and remove it only "
-    "when its failback isn't completed"
-)
-_OVER = frozenset({"FAILBACK_NOT_STARTED", "FAILBACK_COMPLETED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,147 +39,140 @@ class AwsSide:
     servers: ServerBook
     run_log: RunLog
     clock: Clock
+    fence: FenceDesk
+    decisions: DecisionBook
 
 
 @dataclass(slots=True)
-class ServerReturn:
-    """One call's work on the servers concerned: one, or all of a run.
+class Standing:
+    """What DRS says of servers; `blind` is why it doesn't: what needs no answer of its is tried all the same."""
 
-    `changed` are those that the run has changed, and no other run has taken since. `blind` is why DRS doesn't say how
-    they stand; what needs no answer of its is tried all the same.
-    """
-
-    state: RunState
-    side: AwsSide
-    clearing: Clearing
-    records: Sequence[ServerRecord] = ()
-    changed: list[ServerRecord] = field(default_factory=list)
     instances: Mapping[str, RecoveryInstance] = field(default_factory=dict)
     blind: str = ""
 
     @classmethod
-    def begin(cls, state: RunState, side: AwsSide, clearing: Clearing) -> ServerReturn:
-        """Note first that they have failed: that's known then whatever becomes of the rest."""
-        returning = cls(state, side, clearing)
-        if state.server is None and not state.servers:
-            return returning
-        returning.records = returning._of_run()
-        for record in returning.records:
-            returning._settle(record)
-            if record.before is not None and returning._hold(record):
-                returning.changed.append(record)
-        return returning
+    def look(cls, ids: Sequence[str], recovery: RecoveryService, guard: Guard) -> Standing:
+        """What it says now."""
+        if not ids:
+            return cls()
+        try:
+            return cls(guard(partial(recovery.instances, ids)))
+        except CloudBusy:
+            raise
+        except FailbackError as error:
+            return cls(blind=str(error))
 
-    def stop(self) -> None:
-        """Stop the failbacks that the run began."""
-        self._look()
-        left = {each.belonging.id for each in self.clearing.left if each.belonging.kind == "failback"}
-        for record in self.changed:
-            if record.id in left or not self._under_way(record.id):
-                continue
-            stop = partial(self.side.recovery.stop, record.id)
-            self._undo("failback", record, stop, f"aws drs stop-failback --recovery-instance-id {record.id}")
+
+def hold(record: ServerRecord, run: str, side: AwsSide) -> bool:
+    """Whether the server is still the run's: a call that's repeated late may meet another run's work."""
+    now = side.clock.now()
+    return side.run_log.lease(server_lock(record.id), run, now=now, until=now + LOCK_TIME) == run
+
+
+def rules_of(record: ServerRecord | None, server: str, of_run: Callable[[], Sequence[ServerRecord]]) -> Sequence[str]:
+    """Whose rules may be removed with one server: its own, if no other goes by it.
+
+    Servers that replicate by public addresses come from the same ones, and a security group has a rule but once. So
+    the last one of its wave to end takes it away; where one goes on, it stays. Other waves' servers have ended, or
+    haven't begun and look for a rule themselves. One that's launched and not accepted keeps its own.
+    """
+    if record is None or record.plan is None or record.plan.private_ip:
+        return [server]
+    plan = record.plan
+    sharing = [each for each in of_run() if each.plan and each.plan.group == plan.group and not each.plan.private_ip]
+    if any(each.outcome is None and each.id != server and each.plan and each.plan.wave == plan.wave
+           for each in sharing):  # fmt: skip
+        return []
+    return [each.id for each in sharing if each.id == server or (each.outcome and each.outcome.outcome != "launched")]
+
+
+@dataclass(slots=True)
+class ServerReturn:
+    """One call's work on one server that the run has changed; `kept` is why it may serve at home already, if it may.
+
+    `undone` is what was put back; it's told once all of it is.
+    """
+
+    state: RunState
+    record: ServerRecord
+    before: BeforeImage
+    side: AwsSide
+    clearing: Clearing
+    standing: Standing
+    kept: str = ""
+    undone: list[Belonging] = field(default_factory=list)
 
     @property
-    def kept(self) -> Mapping[str, str]:
-        """Those that may have been launched meanwhile, and why: at home they may serve already, so they stay."""
-        if self.blind:
-            return {record.id: f"{UNSEEN} ({self.blind})" for record in self.changed}
-        here = [self.instances[record.id] for record in self.changed if record.id in self.instances]
-        return {instance.id: LAUNCHED for instance in here if instance.failback_state == "FAILBACK_COMPLETED"}
+    def instance(self) -> RecoveryInstance | None:
+        """What DRS says of it; None where it says nothing, or doesn't have it any more."""
+        return self.standing.instances.get(self.record.id)
 
-    def rules_of(self, server: str) -> Sequence[str]:
-        """Whose rules may be removed: the server's own, if no other goes by it.
+    def stop(self) -> None:
+        """Stop the failback, a completed one too where nobody can have used what came of it."""
+        thing = self._thing("failback")
+        if self.kept or not self._under_way() or any(each.belonging == thing for each in self.clearing.left):
+            return
+        command = f"aws drs stop-failback --recovery-instance-id {self.record.id}"
+        if self._undo(thing, partial(self.side.recovery.stop, self.record.id), command):
+            self.clearing.removed += [thing] if thing not in self.clearing.removed else []
 
-        Servers that replicate by public addresses come from the same ones, and a security group has a rule but once.
-        So the last one of those that fail takes it away; where one goes on, it stays. Empty is the whole run's.
-        """
-        own = next((record for record in self.records if record.id == server), None)
-        if own is None or own.plan is None or own.plan.private_ip:
-            return [server]
-        sharing = [
-            record
-            for record in self.side.servers.of(self.state.run.id)
-            if record.plan and record.plan.group == own.plan.group and not record.plan.private_ip
-        ]
-        going_on = any(record.outcome is None or record.outcome.outcome == "ready" for record in sharing)
-        return [] if going_on else [record.id for record in sharing]
-
-    def restore(self) -> None:
-        """Put back what the run changed, and let the servers go; their machines are gone by now."""
+    def restore(self) -> bool:
+        """Put back what the run changed; what it made is gone by now. True once nothing is left to be done."""
         # A client that was still starting may have got in touch with DRS since.
+        self.standing = Standing.look([self.record.id], self.side.recovery, self.clearing.guard)
         self.stop()
-        for record in self.changed:
-            if record.before is not None and (self.blind or record.id in self.instances):
-                self._put_back(record, record.before)
-        for record in self.records:
-            self.side.run_log.release(server_lock(record.id), self.state.run.id)
+        if not self._lift():
+            return False
+        if self.standing.blind or self.instance is not None:
+            self._put_back()
+        return True
 
-    def _put_back(self, record: ServerRecord, before: BeforeImage) -> None:
-        recovery, instance = self.side.recovery, self.instances.get(record.id)
-        configure = partial(recovery.configure, record.id, before.configuration)
-        self._undo("failback-configuration", record, configure, configure_command(record.id, before.configuration))
+    def _lift(self) -> bool:
+        """Let the workload on AWS serve again, unless it may serve at home: then only a person can say."""
+        fence = self.state.cutover.fence
+        if fence is None or fence.kind == "none" or self.record.milestones.fenced is None:
+            return True
+        thing, command = self._thing("fence"), lift_command(fence, self.record, self.state.run.id)
+        if self.kept:
+            self.clearing.leave(thing, self.kept, command)
+            return True
+        lift = partial(lift_fence, fence, self.record, self.state.run.id, self.side.fence)
+        lifted = self.clearing.undo(thing, lift, command)
+        if lifted is False:
+            self.clearing.waiting.append(thing)
+        self.undone += [thing] if lifted else []
+        return lifted is not False
+
+    def _put_back(self) -> None:
+        recovery, server, instance = self.side.recovery, self.record.id, self.instance
+        thing = self._thing("failback-configuration")
+        configure = partial(recovery.configure, server, self.before.configuration)
+        if self._undo(thing, configure, configure_command(server, self.before.configuration)):
+            self.undone.append(thing)
         # Whatever stood there before was left by another run: nobody may have it that nobody takes home.
-        command = f"aws drs untag-resource --tag-keys {TARGET_TAG} --resource-arn "
-        if instance is not None:
-            unmark = partial(recovery.unmark, instance.arn, [TARGET_TAG])
-            self._undo("tag", record, unmark, command + instance.arn)
-        else:
-            thing = Belonging(cloud="aws", kind="tag", id=record.id)
-            command += f"ARN, which 'aws drs describe-recovery-instances' gives for {record.id}"
-            self.clearing.left.append(LeftBehind(belonging=thing, why=self.blind, command=command))
+        thing, command = self._thing("tag"), f"aws drs untag-resource --tag-keys {TARGET_TAG} --resource-arn "
+        if instance is None:
+            arn = f"ARN, which 'aws drs describe-recovery-instances' gives for {server}"
+            self.clearing.leave(thing, self.standing.blind, command + arn)
+        elif self._undo(thing, partial(recovery.unmark, instance.arn, [TARGET_TAG]), command + instance.arn):
+            self.undone.append(thing)
 
-    def _undo(self, kind: str, record: ServerRecord, call: partial[None], command: str) -> None:
-        name = record.plan.hostname if record.plan else ""
-        thing = Belonging(cloud="aws", kind=kind, id=record.id, name=name)
-
+    def _undo(self, thing: Belonging, call: Callable[[], None], command: str) -> bool:
         def done() -> bool:
             call()
             return True
 
-        if self.clearing.undo(thing, done, command) and thing not in self.clearing.removed:
-            self.clearing.removed.append(thing)
+        return bool(self.clearing.undo(thing, done, command))
 
-    def _look(self) -> None:
-        """What DRS says of them now."""
-        ids = [record.id for record in self.changed]
-        if not ids:
-            return
-        try:
-            self.instances, self.blind = self.clearing.guard(partial(self.side.recovery.instances, ids)), ""
-        except CloudBusy:
-            raise
-        except FailbackError as error:
-            self.instances, self.blind = {}, str(error)
+    def _thing(self, kind: str) -> Belonging:
+        name = self.record.plan.hostname if self.record.plan else ""
+        return Belonging(cloud="aws", kind=kind, id=self.record.id, name=name)
 
-    def _under_way(self, server: str) -> bool:
+    def _under_way(self) -> bool:
         """Whether a failback may be; stopping none is fine."""
-        instance = self.instances.get(server)
-        return bool(self.blind) if instance is None else instance.failback_state not in _OVER
-
-    def _of_run(self) -> Sequence[ServerRecord]:
-        if self.state.server is None:
-            return self.side.servers.of(self.state.run.id)
-        record = self.side.servers.find(self.state.run.id, self.state.server.id)
-        return [] if record is None else [record]
-
-    def _hold(self, record: ServerRecord) -> bool:
-        """Whether the server is still the run's: a call that's repeated late may meet another run's work."""
-        now, run = self.side.clock.now(), self.state.run.id
-        return self.side.run_log.lease(server_lock(record.id), run, now=now, until=now + LOCK_TIME) == run
-
-    def _settle(self, record: ServerRecord) -> None:
-        """Say at which stage it failed, and why; a server that had failed before keeps its own cause."""
-        if record.outcome is not None and record.outcome.outcome == "failed":
-            return
-        stage, failure = next(iter(self.state.failed.items()), ("", None))
-        error, cause = explain(failure) if failure else ("", "")
-        if self.state.server is None:
-            cause = f"the run ended at {stage}; its report says why"
-        outcome = ServerOutcome(
-            outcome="failed", at=self.side.clock.now(), stage=stage, error=error, cause=cause[:LONGEST_CAUSE]
-        )
-        self.side.servers.settle(self.state.run.id, record.id, outcome)
+        if self.instance is None:
+            return bool(self.standing.blind)
+        return self.instance.failback_state != "FAILBACK_NOT_STARTED"
 
 
 def configure_command(instance: str, configuration: FailbackConfiguration) -> str:

@@ -20,14 +20,23 @@ PREFIX = "FAILBACK_"
 _EmptyIsNone = BeforeValidator(lambda value: value or None)
 
 
+class AllowedHooks(Facts):
+    """The customer's functions (ARNs) and SSM documents (names or ARNs) that this deployment may call."""
+
+    functions: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+
+
 class FunctionSettings(Facts):
     """One function's settings; each field comes from the variable FAILBACK_<FIELD>.
 
     `functions` names the home stages' functions by home and stage (check_request only), `targets` is the prefix of the
     parameters that hold targets, `grub` the folder of GRUB's images, `client_roles` the beginning of the ARNs of the
-    roles for client machines, which end with the target's name. Those below it are for the embedded clouds only: where
-    their Azure is, how much a call copies, how long a machine may say nothing in its boot test, where their client
-    machines find STS and DRS and whom they trust there (base64 of PEM), and the file by which their clock is set.
+    roles for client machines, which end with the target's name, `watcher` the watcher's function (decide only),
+    `state_machine` the state machine's ARN, `hooks` which functions and documents of the customer's requests may name
+    (check_request only). Those below it are for the embedded clouds only: where their Azure is, how much a call copies,
+    how long a machine may say nothing in its boot test, where their client machines find STS and DRS and whom they
+    trust there (base64 of PEM), and the file by which their clock is set.
     """
 
     stage: str
@@ -40,6 +49,9 @@ class FunctionSettings(Facts):
     functions: Json[dict[HomeName, dict[str, str]]] = Field(default_factory=dict)
     grub: str = "grub"
     client_roles: str = ""
+    watcher: str = ""
+    state_machine: str = ""
+    hooks: Json[AllowedHooks] = Field(default_factory=AllowedHooks)
     azure_arm: str = ""
     azure_authority: str = ""
     slice_mib: Annotated[Annotated[int, Field(ge=1)] | None, _EmptyIsNone] = None

@@ -2,7 +2,7 @@
 
 Linux is failed back with the client in BIOS mode whatever the server boots by, Windows with the client in the server's
 own mode (AWS, "Performing a failback", prerequisites). A machine never changes its firmware, so Linux that boots by
-UEFI needs a helping client machine.
+UEFI needs a helping client machine. So does a machine at home that was failed over and can't boot the client itself.
 
 Unconfirmed: that a recovery instance boots by the firmware of its original, and that a client booted by a BIOS leaves a
 disk that UEFI boots.
@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from failback.model.original import Original
     from failback.model.recovery import Firmware, Host, RecoveryInstance
     from failback.model.request import ServerRequest, WayName
     from failback.model.server import GuestOs
@@ -45,10 +48,15 @@ class WayChoice:
     hints: tuple[str, ...] = ()
 
 
-def choose_way(request: ServerRequest, instance: RecoveryInstance, host: Host | None) -> WayChoice:
-    """The way that's asked for, if the server can go it, or else the one that suits it."""
+def choose_way(
+    request: ServerRequest, instance: RecoveryInstance, host: Host | None, original: Original | None = None
+) -> WayChoice:
+    """The way that's asked for, if the server can go it, or else the one that suits it.
+
+    `original` is the machine at home that was failed over, where one is to be taken over.
+    """
     system = guest_os(instance)
-    firmware = request.firmware or (host.firmware if host else None)
+    firmware = request.firmware or (original.firmware if original else None) or (host.firmware if host else None)
     faults = []
     if system is None:
         faults.append(f"os: DRS calls it {instance.os!r}, which is neither Linux nor Windows; look whether its agent "
@@ -60,10 +68,38 @@ def choose_way(request: ServerRequest, instance: RecoveryInstance, host: Host | 
     if system == "linux" and firmware == "uefi" and request.way == "new":
         return WayChoice(None, ("way: Linux that boots by UEFI can't go the way new, for its client needs a BIOS and "
                                 "a machine keeps its firmware; say helper, or leave way out",))  # fmt: skip
-    needs_helper = system == "linux" and firmware == "uefi"
     client_firmware: Firmware = "bios" if system == "linux" else firmware
-    way = WayHome(system, firmware, request.way or ("helper" if needs_helper else "new"), client_firmware)
-    return WayChoice(way, hints=tuple(_hints(way, request, host)))
+    faults = list(_original_faults(original, request, system, firmware)) if original else []
+    reasons = _reasons_for_help(original, client_firmware, firmware)
+    if request.way == "original" and reasons:
+        faults.append(f"way: {reasons[0]}; say helper, or leave way out: the disks move into it at the end")
+    if faults:
+        return WayChoice(None, tuple(faults))
+    usual: WayName = "helper" if reasons else ("original" if original else "new")
+    way = WayHome(system, firmware, request.way or usual, client_firmware)
+    helped = [f"way: helper, since {reasons[0]}"] if original and reasons and way.way == "helper" else []
+    return WayChoice(way, hints=(*_hints(way, request, host), *helped))
+
+
+def _reasons_for_help(original: Original | None, client: Firmware, server: Firmware) -> list[str]:
+    """What keeps the server's own machine from booting the client, in words."""
+    names = {"bios": "a BIOS", "uefi": "UEFI"}
+    other = [] if client == server else [f"the machine boots by {names[server]}, and the client needs {names[client]}"]
+    return [*other, *(original.obstacles if original else ())]
+
+
+def _original_faults(original: Original, request: ServerRequest, system: GuestOs, firmware: Firmware) -> Iterator[str]:
+    """What keeps the replicated disks from going into the machine that was failed over."""
+    for barrier in original.barriers:
+        yield f"original: {barrier}; leave original out, and say a name for a new machine"
+    if original.os != system:
+        yield f"original: {original.name} is a {original.os} machine, and the server runs {system}; name the right one"
+    if firmware != original.firmware:
+        yield (
+            f"firmware: {firmware} is asked for, and {original.name} boots by {original.firmware}; leave firmware out"
+        )
+    if request.way == "new":
+        yield "way: with the way new a new machine is made; leave original out, or say original or helper"
 
 
 def guest_os(instance: RecoveryInstance) -> GuestOs | None:

@@ -16,8 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from failback.clouds.aws.belongings import AwsBelongings
 from failback.clouds.aws.client_iso import published_iso
 from failback.clouds.aws.client_keys import StsKeyMint
+from failback.clouds.aws.decision_book import DynamoDecisionBook
+from failback.clouds.aws.documents import SsmDocuments
+from failback.clouds.aws.executions import StepExecutions
 from failback.clouds.aws.federation import secret_text, web_identity_token
+from failback.clouds.aws.hooks import LambdaHooks
 from failback.clouds.aws.hosts import Ec2Hosts
+from failback.clouds.aws.launch_book import DynamoLaunchBook
+from failback.clouds.aws.launches import DrsLaunches
 from failback.clouds.aws.machine_images import Ec2MachineImages
 from failback.clouds.aws.objects import S3Objects, S3Uploads
 from failback.clouds.aws.recovery import DrsRecovery
@@ -29,6 +35,8 @@ from failback.clouds.aws.snapshots import EbsSnapshots
 from failback.clouds.aws.targets import SsmTargets
 from failback.clouds.aws.task_tokens import StepTokens
 from failback.clouds.aws.waiting_room import DynamoWaitingRoom
+from failback.clouds.aws.watcher import LambdaWatcher
+from failback.clouds.probes import SocketProbes
 from failback.home_ports import WayIn
 from failback.image.grub import load_grub
 from failback.settings import FunctionSettings
@@ -36,12 +44,34 @@ from failback.settings import FunctionSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from failback.clean_up import Executions
     from failback.errors import FailbackError
     from failback.home_ports import Home
     from failback.image.grub import GrubImages
     from failback.model.run import PublishedIso, RunState
-    from failback.ports import Belongings, Clock, MachineImages, ObjectStore, RunLog, SnapshotStore, UploadStore
-    from failback.recovery_ports import KeyMint, RecoveryHosts, RecoveryService, ServerBook, TaskTokens, WaitingRoom
+    from failback.ports import (
+        Belongings,
+        Clock,
+        MachineImages,
+        ObjectStore,
+        RunLog,
+        SnapshotStore,
+        UploadStore,
+        Watcher,
+    )
+    from failback.recovery_ports import (
+        DecisionBook,
+        Documents,
+        KeyMint,
+        LaunchBook,
+        RecoveryHosts,
+        RecoveryLaunches,
+        RecoveryService,
+        ServerBook,
+        TaskTokens,
+        WaitingRoom,
+    )
+    from failback.takeover_ports import Hooks, Probes
 
 T = TypeVar("T")
 
@@ -98,8 +128,41 @@ class Connections:
         return Ec2Hosts(client("ec2"))
 
     @cached_property
+    def decisions(self) -> DecisionBook:
+        return DynamoDecisionBook(client("dynamodb"), self.settings.table)
+
+    @cached_property
+    def launch_book(self) -> LaunchBook:
+        return DynamoLaunchBook(client("dynamodb"), self.settings.table)
+
+    @cached_property
+    def launches(self) -> RecoveryLaunches:
+        return DrsLaunches(client("drs", attempts=FEW_ATTEMPTS))
+
+    @cached_property
+    def documents(self) -> Documents:
+        return SsmDocuments(client("ssm"))
+
+    @cached_property
+    def hooks(self) -> Hooks:
+        # A customer's function may take minutes: called again by the SDK, it would be at it twice.
+        return LambdaHooks(client("lambda", attempts=1))
+
+    @cached_property
+    def probes(self) -> Probes:
+        return SocketProbes()
+
+    @cached_property
+    def executions(self) -> Executions:
+        return StepExecutions(client("stepfunctions"), self.settings.state_machine)
+
+    @cached_property
     def task_tokens(self) -> TaskTokens:
         return StepTokens(client("stepfunctions"))
+
+    @cached_property
+    def watcher(self) -> Watcher:
+        return LambdaWatcher(client("lambda"), self.settings.watcher)
 
     @cached_property
     def key_mint(self) -> KeyMint:

@@ -1,4 +1,4 @@
-"""`make demo`: the product's own commands on embedded clouds, from a client ISO to a server replicated to its home.
+"""`make demo`: the product's own commands on embedded clouds, from a client ISO to a server that has booted at home.
 
 Each command line is shown before it's run, and can be typed by hand. The clouds are the demo's own: others that run
 from this checkout aren't touched, and these are gone when it ends, however it ends.
@@ -82,7 +82,7 @@ def _show(demo: Demo) -> None:
         _again(demo)
         demo.run(f"failback report {FIRST}", "its timeline, and what the image at home is made of")
         _same_bytes(demo, clouds)
-        take_home(demo, clouds)
+        take_home(demo, clouds, _client(clouds))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,11 +16,11 @@ from pydantic import BaseModel
 
 from failback.errors import LocalCloudError
 from failback.model.record import RunHistory
-from failback.model.report import Provenance
+from failback.model.report import Provenance, ServerReport
 from localcloud.embedded.control import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.console import Console
 
@@ -29,6 +30,11 @@ GRACE_SECONDS = 5.0
 """What a command gets to end by itself: Ctrl-C reaches it as well as the demo."""
 END_SECONDS = 60.0
 """What it gets to end once it was asked to: longer than the clouds' own orderly end."""
+LOOK_SECONDS = 0.5
+LAST_LOOK_SECONDS = 2.0
+"""What a command that's watched gets to show what the demo has seen already."""
+LEFT = 130
+"""The exit code of a command whose watching was ended by Ctrl-C."""
 
 
 class Account(BaseModel):
@@ -36,6 +42,7 @@ class Account(BaseModel):
 
     history: RunHistory
     provenance: Provenance | None
+    servers: tuple[ServerReport, ...] = ()
 
 
 @dataclass(slots=True)
@@ -52,15 +59,35 @@ class Demo:
 
     def run(self, command: str, result: str = "") -> float:
         """Run a command of the product before everybody's eyes; the seconds it took. One that fails ends the demo."""
-        self.console.rule(style="dim")
-        self.say(f"$ {command}", style="bold")
-        began = time.monotonic()
+        began = self._begin(command)
         with child(command.split()) as running:
             code = running.wait()
-        seconds = time.monotonic() - began
+        return self._end(command, time.monotonic() - began, code=code, wanted=0, result=result)
+
+    def watch(self, command: str, until: Callable[[], bool], result: str = "") -> float:
+        """Run one that watches, and leave it as by Ctrl-C once `until` has come; the seconds it took.
+
+        One that ends before that ends the demo.
+        """
+        began = self._begin(command)
+        with child(command.split()) as running:
+            while running.poll() is None and not until():
+                time.sleep(LOOK_SECONDS)
+            if running.poll() is None:
+                time.sleep(LAST_LOOK_SECONDS)
+                running.send_signal(signal.SIGINT)
+            code = running.wait()
+        return self._end(command, time.monotonic() - began, code=code, wanted=LEFT, result=result)
+
+    def _begin(self, command: str) -> float:
+        self.console.rule(style="dim")
+        self.say(f"$ {command}", style="bold")
+        return time.monotonic()
+
+    def _end(self, command: str, seconds: float, *, code: int, wanted: int, result: str) -> float:
         self._tell_heard()
-        self.rows.append((command, seconds, result if code == 0 else f"exit code {code}"))
-        if code:
+        self.rows.append((command, seconds, result if code == wanted else f"exit code {code}"))
+        if code != wanted:
             message = f"`{command}` has ended with exit code {code}; what it said of the cause is above."
             raise LocalCloudError(message)
         return seconds

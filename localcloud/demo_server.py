@@ -1,14 +1,19 @@
-"""The demo's server: checked, taken home, and each of its volumes compared with the disk that holds it there."""
+"""The demo's server: checked, replicated, approved, launched and accepted; what it says and holds at home is proven."""
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from failback.clouds.aws.waiting_room import DynamoWaitingRoom
 from failback.errors import LocalCloudError
 from localcloud.demo_commands import FOLDER, account
+from localcloud.demo_nonce import check_nowhere_else, console_file, object_files, show_console
+from localcloud.embedded.control import ROOT, write_nonce
 from localcloud.embedded.image_hashes import PIECE, disk_file
 from localcloud.embedded.servers import MIB, volume_files
 from localcloud.embedded.synthesis import TARGET
@@ -16,13 +21,14 @@ from localcloud.embedded.synthesis import TARGET
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from failback.model.report import ServerReport
     from localcloud.demo_commands import Account, Demo
+    from localcloud.embedded.clouds import Client
     from localcloud.embedded.state_file import EmbeddedState
 
 RUN = "home"
-SETTLE_SECONDS = 60.0
-"""What was written just before the server was ready is copied some seconds later."""
-LOOK_SECONDS = 2.0
+PAGE = FOLDER / f"{RUN}.html"
+NONCE_BYTES = 16
 BLOCK = 512
 """Bytes: st_blocks counts in those, whatever the file system."""
 
@@ -37,31 +43,84 @@ class Pair:
     file: Path
 
 
-def take_home(demo: Demo, clouds: EmbeddedState) -> None:
-    """Check the server and take it home; raises LocalCloudError if its bytes there aren't those in AWS."""
+def take_home(demo: Demo, clouds: EmbeddedState, client: Client) -> None:
+    """Check the server and take it home; raises LocalCloudError if what's there isn't what was on AWS."""
     server = clouds.servers[0]
     demo.run(f"failback check {TARGET} {server.id}", "its plan; nothing was made")
-    demo.run(f"failback start {TARGET} {server.id} --run {RUN} --yes")
-    told = account(RUN)
-    demo.result(_result(told))
-    for stage in told.history.servers[0].stages:
+    nonce = _launch(demo, clouds, client)
+    demo.run(f"failback accept {RUN}")
+    demo.run(f"failback watch {RUN}")
+    (told,) = account(RUN).servers
+    demo.result(_ending(told))
+    for stage in told.stages:
         seconds = (stage.updated - stage.began).total_seconds()
         demo.note(f"of this, {stage.stage} of {server.name}", seconds, "")
-    compare(demo, _pairs(told, server.id))
+    pairs = _pairs(account(RUN), server.id)
+    _prove(demo, clouds, told, pairs, nonce)
     demo.run(f"failback report {RUN}", "its timeline, stage by stage and server by server")
+    demo.run(
+        f"failback report {RUN} --format html -o {PAGE.relative_to(ROOT)}", f"the same to read and to keep: {PAGE}"
+    )
 
 
-def _result(told: Account) -> str:
-    record = told.history.servers[0].record
-    if record.outcome is None or record.outcome.outcome != "ready" or record.progress is None:
-        message = "The run is done, but its report doesn't call the server ready for launch."
+def _launch(demo: Demo, clouds: EmbeddedState, client: Client) -> str:
+    """Replicate the server, have it write something that nobody knows, and launch it; gives that."""
+    server = clouds.servers[0]
+    waits = partial(_waits, DynamoWaitingRoom(client("dynamodb"), clouds.outputs["RunLogTable"]), server.id)
+    start = f"failback start {TARGET} {server.id} --run {RUN} --fence none --yes"
+    demo.watch(start, lambda: waits("approval"))
+    demo.result(_progress(account(RUN)))
+    nonce = secrets.token_hex(NONCE_BYTES)
+    write_nonce(FOLDER, server.id, nonce)
+    demo.say(
+        f"The server, still at work on AWS, writes a nonce to its boot volume: {NONCE_BYTES} random bytes. It stands "
+        "in no command and in no log; who sees it at home sees that this write came with it."
+    )
+    demo.run(f"failback approve {RUN}")
+    demo.watch(f"failback watch {RUN}", lambda: waits("commit"), "launched, up at home, and nobody has accepted it yet")
+    return nonce
+
+
+def _waits(room: DynamoWaitingRoom, server: str, milestone: str) -> bool:
+    """Whether the server waits for that."""
+    return any(each.server == server and each.milestone == milestone for each in room.everyone())
+
+
+def _progress(told: Account) -> str:
+    said = told.servers[0].record.progress
+    if said is None:
+        message = "The server waits for approval, but its report doesn't say how far it's replicated."
         raise LocalCloudError(message)
-    said = record.progress
     return f"{said.failback}, {said.state}, {said.replicated // MIB:,} of {said.total // MIB:,} MiB through"
 
 
+def _ending(told: ServerReport) -> str:
+    outcome, seen, measured = told.record.outcome, told.verified, told.measured
+    if outcome is None or outcome.outcome != "home" or seen is None or measured.rto_seconds is None:
+        message = "The run is done, but its report doesn't call the server home."
+        raise LocalCloudError(message)
+    return f"{outcome.outcome}; {seen.signal}: '{seen.said}', {measured.rto_seconds:.0f} s after the approval"
+
+
+def _prove(demo: Demo, clouds: EmbeddedState, told: ServerReport, pairs: list[Pair], nonce: str) -> None:
+    """The server's own words, then the bytes of its disks, then that nobody else could have told it the nonce."""
+    assert told.record.plan is not None
+    assert told.verified is not None
+    console = console_file(FOLDER / "clouds" / "machines", told.record.plan.own_machine)
+    show_console(demo, console, nonce)
+    compare(demo, pairs)
+    reports = object_files(FOLDER / "clouds" / "s3", clouds.outputs["ImageBucket"], f"reports/{RUN}.json")
+    known = {
+        pairs[0].volume: f"volume {pairs[0].device} in AWS, where the server wrote it",
+        pairs[0].file: f"disk {pairs[0].disk} at home, which it has booted from",
+        console: "the serial console of that boot",
+        **dict.fromkeys(reports, "the run's report, which keeps the end of that console as evidence"),
+    }
+    check_nowhere_else(demo, nonce, known)
+
+
 def _pairs(told: Account, server: str) -> list[Pair]:
-    plan, made = told.history.servers[0].record.plan, told.provenance
+    plan, made = told.servers[0].record.plan, told.provenance
     if plan is None or made is None or made.image is None:
         message = "The run's report doesn't say what it has planned."
         raise LocalCloudError(message)
@@ -73,20 +132,17 @@ def _pairs(told: Account, server: str) -> list[Pair]:
     ]
 
 
-def compare(demo: Demo, pairs: list[Pair], *, patience: float = SETTLE_SECONDS) -> None:
-    """Read both sides until they're the same; raises LocalCloudError if that doesn't come in `patience` seconds."""
+def compare(demo: Demo, pairs: list[Pair]) -> None:
+    """Read both sides; raises LocalCloudError where they aren't the same."""
     began = time.monotonic()
-    while True:
-        found = [(pair, hash_start(pair.volume, pair), hash_start(pair.file, pair)) for pair in pairs]
-        others = [pair.disk for pair, wanted, sha256 in found if wanted != sha256]
-        if not others or time.monotonic() - began > patience:
-            break
-        time.sleep(LOOK_SECONDS)
-    lines = list[str]()
-    for pair, wanted, sha256 in found:
+    lines, others = list[str](), list[str]()
+    for pair in pairs:
+        wanted, sha256 = hash_start(pair.volume, pair), hash_start(pair.file, pair)
+        if wanted != sha256:
+            others.append(pair.disk)
         content = pair.volume.stat().st_blocks * BLOCK / MIB
         lines.append(f"{wanted}  volume {pair.device} in AWS, {content:.1f} MiB of content")
-        lines.append(f"{sha256}  {'DIFFERENT' if pair.disk in others else 'the same'}: disk {pair.disk} at home")
+        lines.append(f"{sha256}  {'DIFFERENT' if wanted != sha256 else 'the same'}: disk {pair.disk} at home")
     demo.note("volumes and disks read, SHA-256", time.monotonic() - began, "\n".join(lines))
     if others:
         message = f"The bytes at home aren't those in AWS: {', '.join(others)}"

@@ -101,7 +101,8 @@ def _asked_for(request: Request, document: MachineDocument) -> MachineIdentity |
         return document.identity
     for each in (*([document.identity] if document.identity else []), *document.further):
         ids = {"client_id": each.client_id, "object_id": each.subject, "msi_res_id": each.resource_id}
-        if all(request.args.get(name, value) == value for name, value in ids.items()):
+        # Azure tells no capitals apart in resource ids.
+        if all(request.args.get(name, value or "").casefold() == (value or "").casefold() for name, value in ids.items()):
             return each
     return None
 

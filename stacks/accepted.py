@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from constructs import IConstruct
 
 WILDCARD = "AwsSolutions-IAM5"
-NO_RESOURCE = "X-Ray, EC2's Describe*, STS's GetWebIdentityToken and the delivery of logs take no resource."
+NO_RESOURCE = (
+    "X-Ray, EC2's Describe*, STS's GetWebIdentityToken, SSM's reading of commands and the delivery of logs take no "
+    "resource."
+)
 
 
 def accept(construct: IConstruct, rule: str, reason: str) -> None:

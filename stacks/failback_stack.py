@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stacks.aborted import CLEAN_UP, add_clean_up
 from stacks.clients import add_clients
-from stacks.functions import Surroundings, add_function, targets_prefix
+from stacks.functions import WATCH, Surroundings, add_function, targets_prefix
 from stacks.machine import add_machine
 from stacks.storage import add_storage
-from stacks.watch import WATCH, add_watch
+from stacks.watch import add_watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,8 @@ def add_stack(app: App, deployment: Deployment, workshop: Workshop) -> Stack:
     for function, each in made.items():
         if function.stage == WATCH:
             add_watch(stack, each)
+        elif function.stage == CLEAN_UP:
+            add_clean_up(stack, deployment, each)
     add_clients(stack, deployment, made)
     _add_targets(stack, deployment)
     outputs = {
@@ -48,6 +51,7 @@ def add_stack(app: App, deployment: Deployment, workshop: Workshop) -> Stack:
         "RunLogTable": storage.table.table_name,
         "ImageBucket": storage.bucket.bucket_name,
         "TargetsPrefix": targets_prefix(deployment),
+        "DecideFunction": f"{deployment.name}-decide",
         **{f"RolesAt{home.capitalize()}": _roles_at(home, made) for home in deployment.homes},
     }
     _add_outputs(stack, outputs)

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 FIRST_STAGE = "check_request"
 """The stage that tells the run which functions work at its home."""
+WATCH = "watch"
+"""The door that looks at everybody who waits."""
+HOOK_STAGES = ("check_request",)
+"""Who judges whether the functions and documents that a request names may be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,11 @@ def targets_prefix(deployment: Deployment) -> str:
 def machine_arn(stack: Stack, deployment: Deployment) -> str:
     """The state machine's ARN from its name: functions that answer it can't wait until it's made."""
     return f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{deployment.name}"
+
+
+def function_arn(stack: Stack, deployment: Deployment, name: str) -> str:
+    """A function's ARN from its name: those that call each other can't wait until both are made."""
+    return f"arn:{stack.partition}:lambda:{stack.region}:{stack.account}:function:{deployment.name}-{name}"
 
 
 def client_role_arn(stack: Stack, deployment: Deployment, target: str) -> str:
@@ -118,7 +127,7 @@ def _role(stack: Stack, function: Function, logs: LogGroup, around: Surroundings
         )
         role.add_to_policy(allowed)
         for resource in each.resources:
-            if resource.endswith("/*"):
+            if resource.endswith(("/*", ":*")):
                 accept_wildcard(role, stack, resource, each.why)
     accept_wildcard(role, stack, "*", NO_RESOURCE)
     return role
@@ -139,6 +148,9 @@ def _places(stack: Stack, function: Function, around: Surroundings) -> Places:
         snapshot_keys=deployment.snapshot_keys,
         machine=machine_arn(stack, deployment),
         client_roles=[client_role_arn(stack, deployment, name) for name in deployment.targets_with_keys(home)],
+        watcher=function_arn(stack, deployment, WATCH),
+        hooks=deployment.hooks,
+        documents=deployment.documents,
     )
 
 
@@ -159,6 +171,13 @@ def _environment(stack: Stack, function: Function, around: Surroundings) -> Mapp
         own["FAILBACK_CLIENT_ROLES"] = client_role_arn(stack, around.deployment, "")
     if function.stage in GRUB_STAGES:
         own["FAILBACK_GRUB"] = GRUB
+    if "watcher" in function.contract.allow:
+        own["FAILBACK_WATCHER"] = f"{around.deployment.name}-{WATCH}"
+    if "state_machine" in function.contract.allow:
+        own["FAILBACK_STATE_MACHINE"] = machine_arn(stack, around.deployment)
+    if function.stage in HOOK_STAGES:
+        allowed = {"functions": around.deployment.hooks, "documents": around.deployment.documents}
+        own["FAILBACK_HOOKS"] = json.dumps(allowed, separators=(",", ":"))
     if function.stage == FIRST_STAGE:
         own["FAILBACK_FUNCTIONS"] = json.dumps(_home_functions(around), separators=(",", ":"), sort_keys=True)
     return own

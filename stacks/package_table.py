@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # -I -S: no site-packages, no environment; sys.path then holds the standard library only.
 _ALONE = ("-I", "-S", "-c")
 _PROGRAM = """
-import json, resource, sys, time
+import json, sys, time
 folder, modules = json.loads(sys.argv[1])
 sys.path.insert(0, folder)
 began = time.perf_counter()
@@ -28,7 +28,9 @@ for name in modules:
 spent = time.perf_counter() - began
 foreign = sorted({place for module in list(sys.modules.values()) if (place := getattr(module, "__file__", None))
                   and not place.startswith((folder, sys.base_prefix))})
-print(json.dumps([spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, foreign]))
+# Its own peak: getrusage would tell that of the process that started it, where that was larger.
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps([spent, peak * 1024, foreign]))
 """
 
 

@@ -78,6 +78,9 @@ class Places:
     snapshot_keys: Sequence[str]
     machine: str
     client_roles: Sequence[str]
+    watcher: str
+    hooks: Sequence[str]
+    documents: Sequence[str]
 
     def arn(self, service: str, rest: str) -> str:
         """An ARN in this account and Region."""
@@ -157,11 +160,14 @@ def _recovery(actions: Iterable[str], places: Places) -> list[Statement]:
 def _recovery_hosts(actions: Iterable[str], places: Places) -> list[Statement]:
     """Opening and closing the way to a recovery instance: groups are the customer's, their new rules carry our tags.
 
-    EC2 asks about the group and about its rule. That it asks about the rule, too, when one is taken away is
-    unconfirmed: if it doesn't, only the function's own look at the tags keeps others' rules where they are.
+    A fence exchanges the groups of an instance's interfaces, which carry no tag that could be asked for. EC2 asks about
+    the group and about its rule. That it asks about the rule, too, when one is taken away is unconfirmed: if it
+    doesn't, only the function's own look at the tags keeps others' rules where they are.
     """
     groups, rules = places.arn("ec2", "security-group/*"), places.arn("ec2", "security-group-rule/*")
+    interfaces = places.arn("ec2", "network-interface/*")
     narrow: Mapping[str, list[tuple[str, Conditions]]] = {
+        "ec2:ModifyNetworkInterfaceAttribute": [(interfaces, {}), (groups, {})],
         "ec2:AuthorizeSecurityGroupIngress": [(groups, {}), (rules, _BECOMES_OURS)],
         "ec2:RevokeSecurityGroupIngress": [(groups, {}), (rules, _IS_OURS)],
         "ec2:CreateTags": [(rules, _BECOMES_OURS | _TAGGED_AT_BIRTH)],
@@ -177,6 +183,46 @@ def _recovery_hosts(actions: Iterable[str], places: Places) -> list[Statement]:
 def _task_tokens(actions: Iterable[str], places: Places) -> list[Statement]:
     # A child of a Distributed Map is of "<machine>/<map>"; which of them is asked about for its token is unconfirmed.
     return [Statement(tuple(actions), (places.machine, f"{places.machine}/*"), {})]
+
+
+def _launch_jobs(actions: Iterable[str], places: Places) -> list[Statement]:
+    """Launching what's taken home, and following the jobs that come of it.
+
+    Which resource DRS asks about for the tags of a new job is unconfirmed: the job itself, as with everything else that
+    is tagged at its birth.
+    """
+    narrow: Mapping[str, tuple[str, Conditions]] = {
+        "drs:StartFailbackLaunch": (places.arn("drs", "recovery-instance/*"), _IS_TAKEN_HOME),
+        "drs:TagResource": (places.arn("drs", "job/*"), _BECOMES_OURS),
+    }
+    return [Statement((action,), (narrow[action][0],), narrow[action][1]) if action in narrow
+            else Statement((action,), ("*",), {}) for action in actions]  # fmt: skip
+
+
+def _documents(actions: Iterable[str], places: Places) -> list[Statement]:
+    """Running the deployment's fence documents inside recovery instances; reading how they went takes no resource."""
+    if not places.documents:
+        return []
+    owned = [f"arn:{places.partition}:ssm:{places.region}:{owner}:document/{name}"
+             for name in places.documents for owner in (places.account, "")]  # fmt: skip
+    send = Statement(("ssm:SendCommand",), (*owned, places.arn("ec2", "instance/*")), {})
+    read = tuple(action for action in actions if action != "ssm:SendCommand")
+    return [*([send] if "ssm:SendCommand" in actions else []), *([Statement(read, ("*",), {})] if read else [])]
+
+
+def _hooks(actions: Iterable[str], places: Places) -> list[Statement]:
+    return [Statement(tuple(actions), tuple(places.hooks), {})] if places.hooks else []
+
+
+def _watcher(actions: Iterable[str], places: Places) -> list[Statement]:
+    return [Statement(tuple(actions), (places.watcher,), {})]
+
+
+def _state_machine(actions: Iterable[str], places: Places) -> list[Statement]:
+    """Starting asks about the machine, what's asked of one execution about that."""
+    executions = f"{places.machine.replace(':stateMachine:', ':execution:')}:*"
+    return [Statement((action,), (places.machine if action.endswith("StartExecution") else executions,), {})
+            for action in actions]  # fmt: skip
 
 
 def _client_roles(actions: Iterable[str], places: Places) -> list[Statement]:
@@ -210,6 +256,11 @@ _WORDS: Mapping[Resource, Callable[[Iterable[str], Places], list[Statement]]] = 
     "recovery_hosts": _recovery_hosts,
     "task_tokens": _task_tokens,
     "client_roles": _client_roles,
+    "launch_jobs": _launch_jobs,
+    "documents": _documents,
+    "hooks": _hooks,
+    "watcher": _watcher,
+    "state_machine": _state_machine,
 }
 
 _WHY: Mapping[Resource, str] = {
@@ -220,6 +271,9 @@ _WHY: Mapping[Resource, str] = {
     "targets": "Targets come and go with each deployment, all of them below this one path.",
     "recovery": "DRS makes recovery instances when somebody fails over; which ones go home is each request's to say.",
     "recovery_hosts": "Recovery instances' groups are the launch settings' to say; a rule gets its id when it's made.",
+    "launch_jobs": "DRS names recovery instances and jobs when they're made; what's launched carries our mark.",
+    "documents": "A fence runs in whichever recovery instance is taken home; the documents are named one by one.",
+    "state_machine": "An execution's name comes from whoever starts the run; all are this one machine's.",
     "task_tokens": "Each server waits in an execution of its own, a child of this one machine.",
 }
 """Why the resources of a word end with a star; the others' are named one by one."""

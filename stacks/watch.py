@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from aws_cdk import Stack
     from aws_cdk.aws_lambda import Function as LambdaFunction
 
-WATCH = "watch"
-"""The door that it's about."""
 # DRS user guide, "Alarm events and EventBridge": no event tells of a server that's ready for launch, hence the clock.
 FAILBACK_EVENT = "DRS Recovery Instance Failback State Change"
 MINUTES = 1

@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from failback.client_machine import ClientWork, boot_client
+from failback.cut_over import ChangeDesk, cut_over
+from failback.fence import FenceDesk
 from failback.give_back import give_back
-from failback.model.recovery import FailbackConfiguration, InitiationStep, RecoveryInstance
+from failback.model.ending import Belonging
+from failback.model.recovery import FailbackConfiguration, Host, InitiationStep, RecoveryInstance
 from failback.model.request import ServerRequest
-from failback.model.run import Belonging, HomeImage, RunState, StageResult
+from failback.model.run import HomeImage, RunState
 from failback.model.server import PlannedDisk, ServerPlan, ServerRef
+from failback.model.stage import StageResult
+from failback.model.way_home import CutOver, Launched
 from failback.naming import RUN_TAG, SERVER_TAG, data_disk_name, image_name, server_lock
 from failback.registration import ClientDesk, register_client
 from failback.server_return import AwsSide
@@ -18,8 +23,12 @@ from failback.settings import FunctionSettings
 from tests.crashes import Crashes
 from tests.home.memory import MemoryBelongings, MemoryHomeImages, MemoryImage
 from tests.home.memory_machines import MemoryHomeMachines
+from tests.home.memory_takeovers import MemoryTakeovers
 from tests.memory.client_keys import MemoryMint
 from tests.memory.clock import FixedClock
+from tests.memory.decision_book import MemoryDecisionBook
+from tests.memory.documents import MemoryDocuments
+from tests.memory.hooks import MemoryHooks
 from tests.memory.hosts import MemoryHosts
 from tests.memory.recovery import MemoryRecovery
 from tests.memory.run_log import MemoryRunLog
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from failback.errors import FailbackError
+    from failback.model.server import ServerRecord
     from failback.ports import Belongings
     from tests.home.memory_machines import MemoryMachine
 
@@ -88,6 +98,9 @@ class RuleBelongings:
             if rule.tags.get(RUN_TAG) == run and server in {"", rule.tags.get(SERVER_TAG)}
         ]
 
+    def of_run(self, run: str) -> Sequence[Belonging]:
+        return [each for each in self.made_by(run) if not self.hosts.rules[each.id].tags.get(SERVER_TAG)]
+
     def remove(self, belonging: Belonging) -> bool:
         self.hosts.rules.pop(belonging.id, None)
         return True
@@ -112,6 +125,9 @@ class Bench:
     images: MemoryHomeImages = field(default_factory=MemoryHomeImages)
     machines: MemoryHomeMachines = field(default_factory=MemoryHomeMachines)
     mint: MemoryMint = field(default_factory=MemoryMint)
+    documents: MemoryDocuments = field(default_factory=MemoryDocuments)
+    hooks: MemoryHooks = field(default_factory=MemoryHooks)
+    decisions: MemoryDecisionBook = field(default_factory=MemoryDecisionBook)
     clock: FixedClock = field(default_factory=FixedClock)
     settings: FunctionSettings = SETTINGS
     state: RunState = field(default_factory=lambda: state_of("boot_client"))
@@ -119,6 +135,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.run_log = MemoryRunLog(self.book)
+        self.takeovers = MemoryTakeovers(self.machines)
         self.hosts.groups.add(GROUP)
         key = self.state.plan.key
         image = HomeImage(id="memory/client", name=image_name(key), key=key, tested=True)
@@ -131,6 +148,7 @@ class Bench:
         if plan.id not in self.recovery.known:
             instance = RecoveryInstance(id=plan.id, arn=arn, source_server=plan.source_server, ec2_state="RUNNING")
             self.recovery.add(instance, configuration=BEFORE)
+            self.hosts.add(Host(id=plan.id, state="running", groups=(GROUP,)))
         self.enlist(plan)
 
     def enlist(self, plan: ServerPlan) -> None:
@@ -145,6 +163,13 @@ class Bench:
     def machine(self) -> MemoryMachine:
         return self.machines.machines[plan_of().machine]
 
+    @property
+    def record(self) -> ServerRecord:
+        """What's known of `SERVER`."""
+        record = self.book.find(self.state.run.id, SERVER)
+        assert record is not None
+        return record
+
     def target(self, **changed: Any) -> None:  # noqa: ANN401
         """Change the run's target."""
         fields = {**self.state.target.model_dump(mode="json"), **changed}
@@ -158,6 +183,7 @@ class Bench:
             servers=over("servers", self.book),
             images=over("images", self.images),
             machines=over("machines", self.machines),
+            takeovers=over("takeovers", self.takeovers),
             settings=self.settings,
         )
         return self._kept("boot_client", boot_client(self.state, work))
@@ -181,18 +207,66 @@ class Bench:
         )
         return self._kept("register_client", register_client(self.state, desk))
 
+    def launched(self) -> Bench:
+        """DRS has launched it, as the stage before the change leaves it; the client machine runs on."""
+        now = self.clock.now()
+        self.book.reach(self.state.run.id, SERVER, "launched", now)
+        launched = Launched(job="drsjob-0a1b2c3d4e5f60718", at=now)
+        self._kept("await_launch", StageResult(status="done", facts=launched))
+        return self
+
+    def shut_down(self, machine: str) -> Bench:
+        """A guest has turned its machine off."""
+        self.machines.machines[machine].state = "stopped"
+        return self
+
+    def cut_over(self, seconds: float = 10) -> StageResult[Any, Any]:
+        over = self.crashes.over
+        self.clock.forward(seconds=seconds)
+        desk = ChangeDesk(
+            servers=over("servers", self.book),
+            machines=over("machines", self.machines),
+            takeovers=over("takeovers", self.takeovers),
+            clock=self.clock,
+        )
+        return self._kept("cut_over", cut_over(self.state, desk))
+
+    def changed_over(self) -> CutOver:
+        """Through that stage."""
+        while True:
+            result = self.cut_over()
+            if result.status == "done":
+                assert isinstance(result.facts, CutOver)
+                return result.facts
+
     def give_back(self) -> StageResult[Any, Any]:
         over = self.crashes.over
-        side = AwsSide(
+        # What nobody has asked takeovers for isn't known to them, its boot disk included.
+        known = self.takeovers if self.takeovers.documents else None
+        home = MemoryBelongings(self.images, self.machines, known)
+        aws: Belongings = self.aws or RuleBelongings(self.hosts)
+        result = give_back(
+            self.state,
+            ("azure", lambda: over("home", home)),
+            ("aws", lambda: over("aws", aws)),
+            takeovers=lambda: over("takeovers", self.takeovers),
+            side=self.aws_side(),
+            guard=direct,
+        )
+        return self._kept("give_back", result)
+
+    def aws_side(self) -> AwsSide:
+        """What giving back takes of AWS."""
+        over = self.crashes.over
+        return AwsSide(
             recovery=over("recovery", self.recovery),
             servers=over("servers", self.book),
             run_log=over("run_log", self.run_log),
             clock=self.clock,
-        )
-        home = MemoryBelongings(self.images, self.machines)
-        aws = self.aws or RuleBelongings(self.hosts)
-        clouds = ("azure", lambda: over("home", home)), ("aws", lambda: over("aws", aws))
-        return self._kept("give_back", give_back(self.state, *clouds, side=side, guard=direct))
+            fence=FenceDesk(over("hosts", self.hosts), over("documents", self.documents), over("hooks", self.hooks),
+                            self.clock),
+            decisions=over("decisions", self.decisions),
+        )  # fmt: skip
 
     def failed(self, stage: str, error: FailbackError | None = None, **update: object) -> Bench:
         """A stage has failed for good."""

@@ -11,7 +11,8 @@ import pytest
 from failback import boot_test, console_marks, naming
 from failback.errors import BootTestFailed
 from failback.model.agent import AgentSettings
-from failback.model.run import BootTest, BootTestCursor, HomeImage, StageResult
+from failback.model.run import BootTest, BootTestCursor, HomeImage
+from failback.model.stage import StageResult
 from tests.home.memory import MemoryHomeImages, MemoryHomeMachines, MemoryImage
 
 if TYPE_CHECKING:

@@ -48,6 +48,8 @@ def test_the_recovery_instance_is_as_planned_and_its_past_is_kept(bench: Bench) 
     assert record.before is not None
     assert record.before.configuration == BEFORE
     assert record.before.tags == {TARGET_TAG: "left over"}
+    assert record.before.groups == (GROUP,)
+    assert record.before.original is None
     now = bench.recovery.configurations[SERVER]
     assert now == BEFORE.model_copy(update={"private_ip": True, "bandwidth_mbps": 200})
     assert bench.recovery.known[SERVER].tags == {TARGET_TAG: "azure-home", "Name": "web"}
@@ -156,15 +158,22 @@ def test_a_target_without_a_way_for_clients_is_refused(bench: Bench) -> None:
 
 def test_an_image_that_is_gone_ends_it(bench: Bench) -> None:
     bench.images.images.clear()
-    bench.boot()
     with pytest.raises(ClientBootFailed, match="isn't at home any more"):
         bench.boot()
+    assert not bench.machines.interfaces
 
 
 def test_a_recovery_instance_that_is_gone_ends_it(bench: Bench) -> None:
     del bench.recovery.known[SERVER]
     with pytest.raises(ClientBootFailed, match=f"{SERVER} .* isn't there any more"):
         bench.boot()
+
+
+def test_a_recovery_instance_that_ec2_does_not_know_ends_it(bench: Bench) -> None:
+    bench.hosts.known.clear()
+    with pytest.raises(ClientBootFailed, match=f"{SERVER} .* isn't there any more"):
+        bench.boot()
+    assert bench.recovery.configurations[SERVER] == BEFORE
 
 
 @pytest.mark.parametrize(("state", "words"), [("failed", "activity log"), ("stopped", "turned itself off")])

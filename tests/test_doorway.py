@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from failback.doorway import stage_doorway
-from failback.errors import CloudBusy, IsoNotPublished, StageTimedOut
+from failback.errors import CloudBusy, IsoNotPublished, StageTimedOut, Stopped
+from failback.model.decision import Decision
 from failback.model.record import RunRecord
-from failback.model.run import CopyCursor, Progress, StageResult, StoredIso
-from tests.memory.clock import FixedClock
+from failback.model.run import CopyCursor, StoredIso
+from failback.model.stage import Progress, StageResult
+from tests.memory.clock import NOON, FixedClock
+from tests.memory.decision_book import MemoryDecisionBook
 from tests.memory.run_log import MemoryRunLog
 from tests.states import event_of, state_of
 
@@ -39,6 +42,7 @@ class Around:
 
     def __init__(self) -> None:
         self.run_log, self.clock, self.deadline = MemoryRunLog(), FixedClock(), timedelta(minutes=10)
+        self.decisions = MemoryDecisionBook()
         record = RunRecord(
             run=STATE.run.id, execution="e", goal="prepare", target="t", home="azure", started=STATE.run.started
         )
@@ -125,3 +129,33 @@ def test_a_stage_that_is_not_done_by_its_deadline_fails() -> None:
         call(lambda _state, _around: StageResult(status="pending", progress=note), around, fetch_iso=first)
     finished = call(lambda _state, _around: StageResult(status="done"), around, fetch_iso=first)
     assert finished["status"] == "done"
+
+
+def stop(**changed: object) -> Decision:
+    told = {"subject": "stop", "scope": "run", "verdict": "stop", "actor": "ops", "known_by": "IAM", "at": NOON}
+    return Decision.model_validate({**told, "why": "the line is cut", **changed})
+
+
+def test_a_stage_that_can_be_stopped_does_nothing_once_the_run_is() -> None:
+    around, calls = Around(), []
+
+    def work(_state: RunState, _around: Around) -> Result:
+        calls.append("work")
+        return StageResult(status="more")
+
+    handler = stage_doorway("fetch_iso", work, lambda: around, stoppable=True)
+    handler(EVENT, CONTEXT)
+    around.decisions.decide(STATE.run.id, stop(subject="hold", scope="i-1", verdict="retry"))
+    handler(EVENT, CONTEXT)
+    around.decisions.decide(STATE.run.id, stop())
+    with pytest.raises(Stopped, match="ops stopped the run at 2026-11-22 12:00 UTC: the line is cut"):
+        handler(EVENT, CONTEXT)
+    assert calls == ["work", "work"]
+    assert (around.entry.status, around.entry.error) == ("failed", "Stopped")
+
+
+def test_another_stage_asks_for_no_decision() -> None:
+    around = Around()
+    around.decisions.decide(STATE.run.id, stop())
+    assert call(lambda _state, _around: StageResult(status="done"), around)["status"] == "done"
+    assert around.decisions.read == 0

@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from failback.clearing import CALL_TIME, MOST_LEFT
 from failback.errors import CloudBusy, CloudRefused, SignInRefused
-from failback.give_back import CALL_TIME, MOST_LEFT, give_back
-from failback.model.run import Belonging, Progress, RunState
+from failback.fence import FenceDesk
+from failback.give_back import give_back
+from failback.model.ending import Belonging
+from failback.model.stage import Progress
 from failback.server_return import AwsSide
+from tests.home.memory_takeovers import MemoryTakeovers
 from tests.memory.belongings import MemoryBelongings
 from tests.memory.clock import FixedClock
+from tests.memory.decision_book import MemoryDecisionBook
+from tests.memory.documents import MemoryDocuments
+from tests.memory.hooks import MemoryHooks
+from tests.memory.hosts import MemoryHosts
 from tests.memory.recovery import MemoryRecovery
 from tests.memory.run_log import MemoryRunLog
 from tests.states import state_of
@@ -19,7 +27,9 @@ from tests.states import state_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from failback.model.run import StageResult
+    from failback.clearing import Cloud
+    from failback.model.run import RunState
+    from failback.model.stage import StageResult
     from failback.ports import Belongings
 
 T = TypeVar("T")
@@ -75,9 +85,17 @@ def named(cloud: Belongings) -> tuple[str, Callable[[], Belongings]]:
 
 def give(state: RunState, home: Belongings, aws: Belongings | None = None) -> StageResult[Any, Any]:
     """Give back a run without servers."""
-    run_log = MemoryRunLog()
-    side = AwsSide(MemoryRecovery(), run_log.servers, run_log, FixedClock())
-    return give_back(state, named(home), ("aws", lambda: aws or MemoryBelongings()), side=side, guard=guard)
+    return run_back(state, named(home), ("aws", lambda: aws or MemoryBelongings()))
+
+
+def run_back(
+    state: RunState, home: Cloud, aws: Cloud = ("aws", MemoryBelongings), clock: FixedClock | None = None
+) -> StageResult[Any, Any]:
+    """One call, of a run that nothing is known of but its things."""
+    run_log, time = MemoryRunLog(), clock or FixedClock()
+    desk = FenceDesk(MemoryHosts(), MemoryDocuments(), MemoryHooks(), time)
+    side = AwsSide(MemoryRecovery(), run_log.servers, run_log, time, desk, MemoryDecisionBook())
+    return give_back(state, home, aws, takeovers=MemoryTakeovers, side=side, guard=guard)
 
 
 def test_everything_of_the_run_is_removed_and_nothing_else() -> None:
@@ -126,9 +144,7 @@ def test_a_home_that_lets_nobody_in_does_not_keep_aws_from_being_cleared() -> No
         message = "the federation isn't set up"
         raise SignInRefused(message)
 
-    run_log = MemoryRunLog()
-    side = AwsSide(MemoryRecovery(), run_log.servers, run_log, FixedClock())
-    result = give_back(STATE, ("azure", closed), ("aws", lambda: aws), side=side, guard=guard)
+    result = run_back(STATE, ("azure", closed), ("aws", lambda: aws))
     assert result.facts is not None
     assert [each.id for each in result.facts.removed] == ["d"]
     (left,) = result.facts.left
@@ -144,10 +160,9 @@ def test_a_call_begins_nothing_once_its_time_is_up() -> None:
             clock.forward(seconds=CALL_TIME.total_seconds() / 2)
             return super().remove(belonging)
 
-    cloud, run_log, state, calls = filled(Slow(), *"abcde"), MemoryRunLog(), STATE, 0
+    cloud, state, calls = filled(Slow(), *"abcde"), STATE, 0
     while state.give_back is None or state.give_back.status != "done":
-        side = AwsSide(MemoryRecovery(), run_log.servers, run_log, clock)
-        result = give_back(state, named(cloud), ("aws", MemoryBelongings), side=side, guard=guard)
+        result = run_back(state, named(cloud), clock=clock)
         state, calls = state.model_copy(update={"give_back": result}), calls + 1
     assert calls == 3
     assert state.give_back.facts is not None

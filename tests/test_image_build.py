@@ -14,7 +14,7 @@ from failback.image.iso import IsoVolume
 from failback.image.plan import GIB
 from failback.image.source import FileSource
 from failback.image_build import build_ami
-from failback.model.run import Ami, BuildCursor, StageResult, StoredIso
+from failback.model.run import Ami, BuildCursor, StoredIso
 from failback.naming import RUN_TAG
 from failback.sinks.ebs import BLOCK
 from tests.client_iso import ClientIso
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from failback.image.grub import GrubImages
+    from failback.model.stage import StageResult
 
 TAGS = {RUN_TAG: "run-1"}
 OPTIONS = BuildOptions(clouds=("azure", "aws"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,11 +12,14 @@ from failback.errors import AmiUnsuitable, ImportFailed
 from failback.image.plan import GIB, MIB
 from failback.image.verify import check_vhd_footer
 from failback.image_export import LARGEST_GIB, PART_SIZE, export_ami, exported_image
-from failback.model.run import Ami, CopyCursor, ExportedImage, StageResult
+from failback.model.run import Ami, CopyCursor, ExportedImage
 from failback.naming import RUN_TAG, export_key, export_proof_key
 from failback.sinks.ebs import BLOCK
 from tests.memory.objects import MemoryObjects, MemoryUploads
 from tests.memory.snapshots import MemorySnapshots
+
+if TYPE_CHECKING:
+    from failback.model.stage import StageResult
 
 KEY, TAGS = "0123456789abcdef0123", {RUN_TAG: "run-1"}
 ZEROS = bytes(BLOCK)

@@ -9,7 +9,8 @@ import pytest
 
 from failback.errors import HashMismatch, ObjectChanged, ObjectMissing
 from failback.iso_copy import copy_iso, stored_iso
-from failback.model.run import CopyCursor, PublishedIso, StageResult, StoredIso
+from failback.model.run import CopyCursor, PublishedIso, StoredIso
+from failback.model.stage import StageResult
 from failback.naming import RUN_TAG, iso_key, iso_proof_key
 from tests.memory.objects import MemoryObjects, MemoryUploads
 

@@ -15,6 +15,7 @@ from failback.model.server import ServerRef
 from failback.naming import client_machine_name
 from failback.readiness import check_readiness
 from tests.home.memory_machines import MemoryHomeMachines, MemoryInterface
+from tests.home.memory_takeovers import MemoryTakeovers
 from tests.memory.clock import NOON, FixedClock
 from tests.memory.hosts import MemoryHosts, Rule
 from tests.memory.recovery import MemoryRecovery
@@ -73,6 +74,7 @@ class World:
     def __init__(self) -> None:
         self.book, self.recovery, self.hosts = MemoryServerBook(), MemoryRecovery(), CountingHosts()
         self.machines, self.state = CountingMachines(), EMPTY
+        self.takeovers = MemoryTakeovers(self.machines)
 
     def server(self, number: int = 1, **request: Any) -> str:  # noqa: ANN401 - whatever a request has
         """A running Ubuntu with two volumes, asked for so."""
@@ -119,6 +121,7 @@ class World:
             recovery=self.recovery,
             hosts=self.hosts,
             machines=self.machines,
+            takeovers=self.takeovers,
             clock=FixedClock(),
         )
         assert result.status == "done"
@@ -170,11 +173,12 @@ def test_a_helper_is_a_small_machine_beside_the_servers_own(world: World) -> Non
     assert (own.cpus, own.memory_gib, own.firmware) == (8, 30.0, "uefi")
 
 
-def test_a_server_that_finds_no_size_beside_its_helper_is_a_hint(world: World) -> None:
+def test_a_server_that_finds_no_size_beside_its_helper_cannot_go(world: World) -> None:
     server = world.server(way="helper")
     world.recovery.change(server, cpus=200)
-    assert "200 processors" in hints_of(world, server)
-    assert "It's the server's own machine, later" in hints_of(world, server)
+    refusal = world.refusal()
+    assert "200 processors" in refusal
+    assert "It's the server's own machine that finds none" in refusal
 
 
 def test_a_wish_for_name_and_size_is_granted(world: World) -> None:
@@ -329,7 +333,7 @@ def test_checking_takes_a_drill(world: World) -> None:
     server = world.server()
     world.recovery.change(server, is_drill=True)
     world.state = world.state.model_copy(update={"goal": "check"})
-    assert "goal failback doesn't take it" in hints_of(world, server)
+    assert "goal rehearse takes it" in hints_of(world, server)
 
 
 @pytest.mark.parametrize(("cidr", "told"), [("0.0.0.0/0", True), ("10.0.0.0/8", False)])

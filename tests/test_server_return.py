@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore import xform_name
 from botocore.session import Session
 
 from failback.errors import CloudBusy, CloudRefused, RegistrationFailed
+from failback.give_back import give_back
+from failback.model.ending import LeftBehind, Returned
 from failback.model.recovery import INITIATION_STEPS, FailbackConfiguration
-from failback.model.run import LeftBehind, Returned
-from failback.model.server import ServerOutcome
 from failback.naming import RUN_TAG, SERVER_TAG, TARGET_TAG, server_lock
 from failback.server_return import configure_command
-from tests.client_bench import BEFORE, OTHER, SERVER, Bench, plan_of
+from tests.client_bench import BEFORE, OTHER, SERVER, Bench, RuleBelongings, direct, plan_of
 from tests.crashes import Crashes
+
+if TYPE_CHECKING:
+    from failback.model.server import ServerOutcome
 
 FAILURE = RegistrationFailed("the client isn't registered")
 UNTAG = f"aws drs untag-resource --tag-keys {TARGET_TAG} --resource-arn"
@@ -105,13 +108,6 @@ def test_a_lambdas_own_error_is_read(bench: Bench) -> None:
     assert (told.stage, told.error, told.cause) == ("await_replication", "ReplicationStuck", "stalled for an hour")
 
 
-def test_a_server_that_was_ready_and_failed_later_is_failed(bench: Bench) -> None:
-    ready = ServerOutcome(outcome="ready", at=bench.clock.now())
-    bench.book.settle(bench.state.run.id, SERVER, ready)
-    returned(bench)
-    assert outcome(bench).outcome == "failed"
-
-
 def test_a_server_that_nothing_was_done_for_is_left_alone() -> None:
     bench = Bench().failed("boot_client", FAILURE)
     bench.recovery.change(SERVER, failback_state="FAILBACK_IN_PROGRESS", tags={TARGET_TAG: "another's"})
@@ -178,17 +174,14 @@ def test_a_refusal_stops_no_other_and_comes_with_its_command(bench: Bench, call:
     assert not bench.run_log.leases
 
 
-def test_what_drs_does_not_tell_is_undone_but_for_machines_that_may_serve(bench: Bench) -> None:
+def test_what_drs_does_not_tell_is_undone_all_the_same(bench: Bench) -> None:
     bench.recovery.refuse["instances"] = CloudRefused("a right is missing")
     found = left(bench)
-    assert set(found) == {"machine", "interface", "disk", "tag"}
-    for kind in ("machine", "interface", "disk"):
-        assert "DRS doesn't say whether the server was launched" in found[kind].why
-        assert "a right is missing" in found[kind].why
-        assert found[kind].command
-    assert bench.machines.machines
+    assert set(found) == {"tag"}
+    assert "a right is missing" in found["tag"].why
     assert found["tag"].command.startswith(UNTAG)
     assert SERVER in found["tag"].command
+    assert not bench.machines.machines
     assert bench.recovery.stopped == [SERVER]
     assert bench.recovery.configurations[SERVER] == BEFORE
 
@@ -220,14 +213,16 @@ def test_a_home_that_lets_nobody_in_says_what_to_look_for(bench: Bench) -> None:
         def made_by(self, run: str, *, server: str = "") -> Any:  # noqa: ANN401
             raise CloudRefused("no way in")
 
-    from failback.give_back import give_back
-    from failback.server_return import AwsSide
-    from tests.client_bench import RuleBelongings, direct
-
-    side = AwsSide(bench.recovery, bench.book, bench.run_log, bench.clock)
     home: Any = Closed()
     aws = RuleBelongings(bench.hosts)
-    result = give_back(bench.state, ("azure", lambda: home), ("aws", lambda: aws), side=side, guard=direct)
+    result = give_back(
+        bench.state,
+        ("azure", lambda: home),
+        ("aws", lambda: aws),
+        takeovers=lambda: bench.takeovers,
+        side=bench.aws_side(),
+        guard=direct,
+    )
     assert result.facts is not None
     (behind,) = result.facts.left
     assert f"{RUN_TAG}={bench.state.run.id} and {SERVER_TAG}={SERVER}" in behind.command
@@ -313,24 +308,3 @@ def test_the_command_names_what_the_command_line_knows() -> None:
     known = {f"--{xform_name(name, '-')}" for name in shape.members}
     words = configure_command(SERVER, FailbackConfiguration(name="n", private_ip=True, protocol="IPV6")).split()
     assert {word for word in words if word.startswith("--")} == known
-
-
-def test_a_server_that_was_launched_meanwhile_keeps_what_it_runs_on(bench: Bench) -> None:
-    machine, disks = dict(bench.machines.machines), dict(bench.machines.disks)
-    bench.recovery.change(SERVER, failback_state="FAILBACK_COMPLETED")
-    facts = returned(bench)
-    assert (bench.machines.machines, bench.machines.disks) == (machine, disks)
-    assert bench.recovery.stopped == []
-    assert [each.belonging.kind for each in facts.left] == ["machine", "interface", "disk", "disk"]
-    assert all("launched" in each.why and each.command.startswith("forget") for each in facts.left)
-    assert bench.recovery.configurations[SERVER] == BEFORE
-    assert not bench.hosts.rules
-    assert not bench.run_log.leases
-
-
-def test_a_whole_run_is_given_back_but_for_what_was_launched(bench: Bench) -> None:
-    bench.run_state()
-    bench.recovery.change(SERVER, failback_state="FAILBACK_COMPLETED")
-    facts = returned(bench)
-    assert {each.belonging.kind for each in facts.left} == {"machine", "interface", "disk"}
-    assert bench.machines.machines

@@ -36,7 +36,7 @@ MAPPING_LIMIT = 60
 _SECTOR = 512
 _KEY_FIELDS = ("access_key", "secret_key", "session_token")
 _ROLE_FIELDS = ("role_arn", "audience", "role_session")
-_ROLE_OPTIONS = ("duration", "sts_endpoint")
+_ROLE_OPTIONS = ("identity", "duration", "sts_endpoint")
 
 
 def _secret(pattern: str) -> AfterValidator:
@@ -70,6 +70,7 @@ InstanceId = Annotated[str, _text(r"i-[0-9a-f]{8,17}", 19)]
 RoleArn = Annotated[str, _text(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+", 2048)]
 Audience = Annotated[str, _text(r"[A-Za-z0-9][A-Za-z0-9:/._~@?&=%+-]*", 256)]
 RoleSession = Annotated[str, _text(r"[A-Za-z0-9_+=,.@-]+", 64, 2)]
+MachineIdentityId = Annotated[str, _text(r"/[A-Za-z0-9._()/-]+", 512, 2)]
 StsUrl = Annotated[str, _text(r"https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?", 255)]
 Endpoint = Annotated[str, _text(r"[A-Za-z0-9.:/_-]*", 255)]
 Certificates = Annotated[str, _text(r"[A-Za-z0-9+/]+={0,2}", 32768, 4), AfterValidator(_check_certificate)]
@@ -116,8 +117,9 @@ class DiskMapping(_Frozen):
 class AgentSettings(_Frozen):
     """One client machine's settings; with `prepare` it only shows that it boots, and most may be left out.
 
-    `duration` is in seconds. `drs_endpoint` and `s3_endpoint` reach the client even if empty. `ca_certificates` is
-    base64 of PEM, trusted besides the system's by the agent's own calls.
+    `identity` is which of the machine's identities AWS trusts, by its resource id: a machine that was taken over has
+    others. `duration` is in seconds. `drs_endpoint` and `s3_endpoint` reach the client even if empty.
+    `ca_certificates` is base64 of PEM, trusted besides the system's by the agent's own calls.
     """
 
     version: Literal[1] = 1
@@ -130,6 +132,7 @@ class AgentSettings(_Frozen):
     role_arn: RoleArn | None = None
     audience: Audience | None = None
     role_session: RoleSession | None = None
+    identity: MachineIdentityId | None = None
     duration: Annotated[int, Field(strict=True, ge=900, le=43200)] | None = None
     sts_endpoint: StsUrl | None = None
     drs_endpoint: Endpoint = ""

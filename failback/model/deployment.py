@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 
 from failback.errors import DeploymentInvalid
 from failback.model.agent import Region
+from failback.model.cutover import DocumentName, FunctionArn
 from failback.model.facts import Facts
 from failback.model.target import Federation, Guid, ManagedIdentity, MintedKeys, StoredSecret, Target
 from failback.naming import PREFIX, client_role_name
@@ -65,7 +66,9 @@ class Deployment(Facts):
     `log_days` is how long logs are kept. With `removal` "retain" the image bucket, the run log, the key and the logs
     outlive the stack; "destroy" removes them with it (the bucket only if it's empty). `snapshot_keys` are the KMS keys
     that the account's new snapshots, or AMIs given as client images, are encrypted with. `oidc_providers` names, by
-    Entra tenant, the OIDC providers that the account has already: IAM takes one for each issuer.
+    Entra tenant, the OIDC providers that the account has already: IAM takes one for each issuer. `hooks` are the
+    customer's functions that requests may name (as fence, proof or traffic hook), `documents` the SSM documents that
+    may be fences: runs may call no others.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=LONGEST_NAME)] = PREFIX
@@ -77,6 +80,8 @@ class Deployment(Facts):
         Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")], ...
     ] = ()
     oidc_providers: dict[Guid, OidcProviderArn] = Field(default_factory=dict)
+    hooks: tuple[FunctionArn, ...] = ()
+    documents: tuple[DocumentName, ...] = ()
     targets: Annotated[tuple[Target, ...], AfterValidator(_check_targets)]
 
     @model_validator(mode="after")

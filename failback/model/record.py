@@ -7,16 +7,18 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from failback.model.decision import Decision, LaunchBatch
+from failback.model.ending import Outcome
 from failback.model.facts import Facts
-from failback.model.request import Goal
-from failback.model.run import Outcome, Progress, Status
+from failback.model.request import Goal, RunRequest
 from failback.model.server import ServerRecord
+from failback.model.stage import Progress, Status
 
 RunStatus = Literal["running", "done", "failed"]
 
 
 class RunRecord(Facts):
-    """One run: what was asked for, and how it stands."""
+    """One run: what was asked for (None: it was noted before requests were kept), and how it stands."""
 
     run: str
     execution: str
@@ -24,6 +26,7 @@ class RunRecord(Facts):
     target: str
     home: str
     started: datetime
+    request: RunRequest | None = None
     status: RunStatus = "running"
     ended: datetime | None = None
     outcome: Outcome | None = None
@@ -54,8 +57,10 @@ class ServerHistory(Facts):
 
 
 class RunHistory(Facts):
-    """A run and its stages, in the order they began; its servers in the order of their ids."""
+    """A run and its stages, in the order they began; its servers in the order of their ids; decisions, oldest first."""
 
     record: RunRecord
     stages: tuple[StageEntry, ...] = ()
     servers: tuple[ServerHistory, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    batches: tuple[LaunchBatch, ...] = ()

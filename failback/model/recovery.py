@@ -97,11 +97,23 @@ class RecoveryInstance(Facts):
 
 
 class SourceServer(Facts):
-    """DRS's record of the original server: its architecture (`x86_64`, `arm64`), and what DRS calls it."""
+    """DRS's record of the original server: its architecture (`x86_64`, `arm64`), and what DRS calls it.
+
+    `replication_state` is that of the replication from home to AWS: what protects the server.
+    """
 
     id: str
     architecture: str = ""
     hostname: str = ""
+    replication_state: str = ""
+
+
+class LaunchJob(Facts):
+    """A job of DRS: PENDING, STARTED or COMPLETED (which isn't success), and each server's launch status by id."""
+
+    id: str
+    status: str
+    servers: dict[str, str] = Field(default_factory=dict)
 
 
 class FailbackConfiguration(Facts):

@@ -8,18 +8,27 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from failback.model.agent import Identifier, InstanceId, RecoveryDevice
+from failback.model.cutover import CutoverChoice, OnFailure
 from failback.model.facts import Facts
 from failback.model.recovery import Firmware
 
-Goal = Literal["prepare", "check", "failback"]
-WayName = Literal["new", "helper"]
+Goal = Literal["prepare", "check", "failback", "rehearse", "clean_up"]
+GOALS_OF_SERVERS = ("check", "failback", "rehearse")
+WayName = Literal["new", "helper", "original"]
 MOST_SERVERS = 500
 """Of one run: as many as DRS takes in all its jobs together."""
 MOST_REPLICATING = 300
 """Servers that may replicate at once in one account and Region (DRS's quota)."""
 MOST_DISKS = 60
+MOST_WAVES = 50
 LONGEST_WAIT_HOURS = 28 * 24
-"""The state machine itself ends after 30 days."""
+"""The state machine itself ends after 90 days."""
+FIRST_WAVE = "first"
+"""The wave of servers that name none."""
+NO_FENCE = (
+    "cutover.fence: say what stops the workload on AWS before it's launched at home (kind ssm, lambda or "
+    "security-group), or none if nothing has to"
+)
 IsoVersion = Annotated[str, StringConstraints(pattern=r"^(latest|[0-9a-f]{40})$")]
 AmiId = Annotated[str, StringConstraints(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
 
@@ -48,6 +57,9 @@ class ServerRequest(Facts):
     """One server: its recovery instance, and what readiness is not to choose by itself.
 
     `name` is the machine's name at home, `firmware` what the original server boots by, `size` the machine's size.
+    `original` names the machine at home that was failed over: with way `original` the client boots in it, with way
+    `helper` the disks move into it at the end. With `overwrite` its own disks are written to, not clones of them.
+    `wave` and `on_failure` are for this server what the request's are for all.
     """
 
     recovery_instance: InstanceId
@@ -55,6 +67,12 @@ class ServerRequest(Facts):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$")] | None = None
     firmware: Firmware | None = None
     size: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    original: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_])?$")] | None = (
+        None
+    )
+    overwrite: bool = False
+    wave: Identifier | None = None
+    on_failure: OnFailure | None = None
     disks: Annotated[tuple[DiskChoice, ...], Field(max_length=MOST_DISKS)] = ()
 
 
@@ -75,10 +93,19 @@ class ReplicationChoice(Facts):
     at_once: Annotated[int, Field(ge=1, le=MOST_REPLICATING)] = 100
 
 
+class WaveChoice(Facts):
+    """Servers that change over together, before those of the next wave begin; `stop`: not if one of these failed."""
+
+    name: Identifier
+    on_failure: Literal["stop", "continue"] = "stop"
+
+
 class RunRequest(Facts):
     """`{"goal": "prepare", "target": "azure-home"}` and nothing more is a whole one.
 
-    Goal `failback` takes the servers home, `check` only says how it would; both name `servers`.
+    Goal `failback` takes the servers home, `rehearse` takes drill instances all the way into machines that are removed
+    again, `check` only says how either would go; all three name `servers`. `waves` gives the order; those that
+    servers name and it doesn't come after it. `resume` is an earlier run that this one goes on with.
     """
 
     goal: Goal
@@ -86,14 +113,25 @@ class RunRequest(Facts):
     client_image: ClientImageChoice = ClientImageChoice()
     servers: Annotated[tuple[ServerRequest, ...], Field(max_length=MOST_SERVERS)] = ()
     replication: ReplicationChoice = ReplicationChoice()
+    cutover: CutoverChoice = CutoverChoice()
+    waves: Annotated[tuple[WaveChoice, ...], Field(max_length=MOST_WAVES)] = ()
+    resume: Identifier | None = None
+    clean_up: Identifier | None = None
 
     @model_validator(mode="after")
     def _check_servers(self) -> Self:
         faults = []
-        if not self.servers and self.goal != "prepare":
+        # What's gone on with says the rest.
+        if not self.servers and self.goal in GOALS_OF_SERVERS and self.resume is None:
             faults.append(f"servers: goal {self.goal} takes at least one recovery instance")
         counts = Counter(server.recovery_instance for server in self.servers)
         faults += [f"servers: {name} stands there {count} times" for name, count in counts.items() if count > 1]
+        if self.goal == "failback" and self.cutover.fence is None and self.resume is None:
+            faults.append(NO_FENCE)
+        if (self.goal == "clean_up") != (self.clean_up is not None):
+            faults.append("clean_up: goal clean_up names the run that's to be cleaned up after, and no other goal does")
+        names = Counter(wave.name for wave in self.waves)
+        faults += [f"waves: {name} stands there {count} times" for name, count in names.items() if count > 1]
         if faults:
             raise ValueError("; ".join(faults))
         return self

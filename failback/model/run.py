@@ -9,51 +9,37 @@ Why so: docs/decisions/0005-one-envelope-for-all-stages.md.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from failback.model.cutover import CutoverChoice
+from failback.model.ending import Failure, Returned
 from failback.model.facts import Facts
-from failback.model.request import ClientImageChoice, Goal, ReplicationChoice
-from failback.model.server import ReplicationProgress, ServerRef
+from failback.model.request import ClientImageChoice, Goal, ReplicationChoice, WaveChoice
+from failback.model.server import Awaited, ReplicationProgress, ServerRef
+from failback.model.stage import StageResult, facts_of
 from failback.model.target import HomeName, Target
-from failback.model.way_home import ClientCursor, ClientMachine, Readiness, RegisterCursor, Registration
+from failback.model.way_home import (
+    Approval,
+    ClientCursor,
+    ClientMachine,
+    Commitment,
+    CutOver,
+    CutOverCursor,
+    FenceCursor,
+    Fenced,
+    HoldEnd,
+    Launched,
+    Readiness,
+    RegisterCursor,
+    Registration,
+    Verified,
+    VerifyCursor,
+    WaveStart,
+)
 
 F = TypeVar("F")
-C = TypeVar("C")
-
-Status = Literal["done", "more", "pending"]
-"""`done`; `more`: call again at once, there's more to copy; `pending`: call again after `wait_seconds`."""
-
-
-class Progress(Facts):
-    """How far a stage is, in bytes (or blocks of work: `unit`)."""
-
-    done: int
-    total: int
-    unit: Literal["bytes", "steps"] = "bytes"
-    note: str = ""
-
-
-class StageResult(Facts, Generic[F, C]):
-    """What a stage gives back. `since` is when it was first called in this run; `facts` are there once it's done."""
-
-    status: Status
-    wait_seconds: int = 0
-    since: datetime | None = None
-    progress: Progress | None = None
-    cursor: C | None = None
-    facts: F | None = None
-
-
-def cursor_of(result: StageResult[F, C] | None) -> C | None:
-    """Where a stage goes on; None in its first call."""
-    return None if result is None else result.cursor
-
-
-def facts_of(result: StageResult[F, C] | None) -> F | None:
-    """What a stage left, once it's done."""
-    return None if result is None else result.facts
 
 
 class RunFacts(Facts):
@@ -182,58 +168,20 @@ class BootTest(Facts):
     seconds: float
 
 
-class Belonging(Facts):
-    """Something that a run made: what kind, its id, and what the cloud is called that has it."""
-
-    cloud: str
-    kind: str
-    id: str
-    name: str = ""
-
-
-class LeftBehind(Facts):
-    """What couldn't be removed, why, and the command that removes it."""
-
-    belonging: Belonging
-    why: str
-    command: str
-
-
-class Returned(Facts):
-    """What giving back removed (`more` besides what's named), and what it had to leave."""
-
-    removed: tuple[Belonging, ...] = ()
-    more: int = 0
-    left: tuple[LeftBehind, ...] = ()
-
-
-class Outcome(Facts):
-    """How a run ended: where it failed, with which error of the vocabulary, what happened and what to do."""
-
-    outcome: Literal["done", "failed"]
-    stage: str = ""
-    error: str = ""
-    cause: str = ""
-    report: str = ""
-
-
-class Failure(BaseModel):
-    """A failure as the state machine catches it: Step Functions gives Error and Cause."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    Error: str = ""
-    Cause: str = ""
-
-
 WAIT_MARGIN_SECONDS = 3600
 """The watcher answers at the deadline; the state machine ends the wait by itself so much later."""
+
+
+class Wave(WaveChoice):
+    """A wave of the run with its servers, in the run's order."""
+
+    servers: tuple[ServerRef, ...]
 
 
 class RunState(BaseModel):
     """The state of a run, or of one `server` of it. Unknown members are other stages' business.
 
-    `timeout_seconds` bounds the wait for replication once more, in the state machine itself.
+    `timeouts` bounds each wait once more, in the state machine itself, in seconds. `wave` is the one that's under way.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -244,7 +192,10 @@ class RunState(BaseModel):
     home: HomeFacts
     client_image: ClientImageChoice
     replication: ReplicationChoice = ReplicationChoice()
-    timeout_seconds: int = 0
+    cutover: CutoverChoice = CutoverChoice()
+    timeouts: dict[Awaited, int] = {}
+    waves: tuple[Wave, ...] = ()
+    wave: Wave | None = None
     servers: tuple[ServerRef, ...] = ()
     server: ServerRef | None = None
     failed: dict[str, Failure] = {}
@@ -256,9 +207,18 @@ class RunState(BaseModel):
     boot_test: StageResult[BootTest, BootTestCursor] | None = None
     give_back: StageResult[Returned, dict[str, JsonValue]] | None = None
     check_readiness: StageResult[Readiness, None] | None = None
+    begin_wave: StageResult[WaveStart, None] | None = None
     boot_client: StageResult[ClientMachine, ClientCursor] | None = None
     register_client: StageResult[Registration, RegisterCursor] | None = None
     await_replication: StageResult[ReplicationProgress, None] | None = None
+    await_approval: StageResult[Approval, None] | None = None
+    quiesce: StageResult[Fenced, FenceCursor] | None = None
+    await_launch: StageResult[Launched, None] | None = None
+    cut_over: StageResult[CutOver, CutOverCursor] | None = None
+    verify_server: StageResult[Verified, VerifyCursor] | None = None
+    await_commit: StageResult[Commitment, None] | None = None
+    close_server: StageResult[Returned, dict[str, JsonValue]] | None = None
+    hold_server: StageResult[HoldEnd, None] | None = None
 
     def needed(self, value: F | None, what: str) -> F:
         """A value that an earlier stage has to have left; ValueError where the state machine skipped that stage."""

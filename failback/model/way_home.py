@@ -53,3 +53,102 @@ class Registration(Facts):
 
     client: str
     to_original: bool = False
+
+
+class Approval(Facts):
+    """Who said that the server may be launched, how that's known, when and why; `to_copy` is what's left, in bytes."""
+
+    actor: str
+    known_by: str
+    at: datetime
+    why: str = ""
+    to_copy: int = 0
+
+
+class FenceCursor(Facts):
+    """A fence under way: what it's known by where it works (an SSM command's id), and since when it has been asked."""
+
+    command: str = ""
+    asked: datetime | None = None
+
+
+class Fenced(Facts):
+    """A recovery instance whose workload has been stopped, and by what (`none`: by nothing)."""
+
+    kind: str
+    said: str = ""
+
+
+class Launched(Facts):
+    """A launched server: DRS's job and what's to be remarked about it; `at` is when DRS called it completed."""
+
+    job: str
+    at: datetime
+    remarks: tuple[str, ...] = ()
+
+
+class CutOverCursor(Facts):
+    """How far the change is: the client is off, its disks are free, the server's own machine has been told to start."""
+
+    off: bool = False
+    released: bool = False
+    started: bool = False
+    since_off: datetime | None = None
+
+
+class CutOver(Facts):
+    """A server whose own machine at home runs from the replicated disks."""
+
+    machine: str
+    started: datetime
+
+
+class VerifyCursor(Facts):
+    """When looking began; the first `signal` that was seen, what it said, and when: the traffic hook comes after."""
+
+    began: datetime
+    signal: str = ""
+    said: str = ""
+    seen: datetime | None = None
+
+
+class Verified(Facts):
+    """Whether a server came up: the first `signal` of it, what it said, and `seconds` from its start.
+
+    Where it isn't known to have come up, `said` is what each signal had to say last. `console` is the end of what it
+    wrote to its serial port; `remarks` are what a person should see in any case, though the server is proven.
+    """
+
+    verified: bool
+    signal: str = ""
+    said: str = ""
+    seconds: float = 0.0
+    console: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+class Commitment(Facts):
+    """Whether anybody accepted the server; by a person, or the policy."""
+
+    accepted: bool
+    actor: str = ""
+    known_by: str = ""
+    at: datetime
+    why: str = ""
+
+
+class HoldEnd(Facts):
+    """How holding a failed server ended: given back, or `next` is the stage to be tried again."""
+
+    next: str
+    actor: str = ""
+    known_by: str = ""
+    at: datetime
+    why: str = ""
+
+
+class WaveStart(Facts):
+    """Whether a wave is begun, and why not."""
+
+    begun: bool
+    why: str = ""

@@ -117,6 +117,12 @@ class ArmFront:
         response.headers["x-ms-request-id"] = response.headers["x-ms-correlation-request-id"] = secrets.token_hex(16)
         return response(environ, start_response)
 
+    def version_of(self, path: str) -> str:
+        """The API version that a resource's path has to be asked with; empty where its type isn't known."""
+        match = ITEM.fullmatch(path)
+        kind = self._kinds.get(f"{match['namespace']}/{match['rest'].split('/')[0]}".lower()) if match else None
+        return kind.api_version if kind else ""
+
     def documents(self) -> dict[str, Json]:
         """Every resource as GET shows it, by its id."""
         with self._state.lock:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import trustme
 
 from localcloud.azure.access import AccessDesk
+from localcloud.azure.administrator import Administrator
 from localcloud.azure.arm import ArmFront
 from localcloud.azure.arm_faults import ArmShape
 from localcloud.azure.clock import Clock, SystemClock
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 TENANT = "72f988bf-0000-4000-8000-2d7cd011db47"
 """The tenant, unless another one is given."""
+_ADMINISTRATOR = "5e2b90c4-0000-4000-8000-a7d0c3f18e26"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,12 @@ class AzureCloud:
         """What was done by the plan of faults: ARM's and Entra's in order, then the blobs'."""
         done = (self._injector, self._blobs.injector)
         return tuple(record for each in done if each for record in each.records)
+
+    @property
+    def administrator(self) -> Administrator:
+        """Makes what was there before anybody else came."""
+        subscription = self._settings.subscription
+        return Administrator(self._front, self._state, subscription, lambda: self._tenant.give_token(_ADMINISTRATOR))
 
     def everything(self) -> dict[str, Json]:
         """Every resource's document by its id."""

@@ -26,7 +26,8 @@ DISK = BodySchema(
     "compute",
     "Disk",
     emulated(
-        "location", "tags", "sku.name", "properties.supportedCapabilities", "properties.securityProfile.securityType",
+        "location", "tags", "zones", "sku.name", "properties.supportedCapabilities",
+        "properties.securityProfile.securityType",
         "properties.{osType,hyperVGeneration,diskSizeGB,networkAccessPolicy,publicNetworkAccess}",
         "properties.encryption.type",
         "properties.creationData.{createOption,sourceResourceId,uploadSizeBytes}",
@@ -88,6 +89,7 @@ def new_resource(state: CloudState, resource_id: ResourceId, body: Json, *, fold
         "tags": body.get("tags", {}), "sku": {"name": sku, "tier": sku.partition("_")[0]},
         "properties": defaults | properties | made,
     }  # fmt: skip
+    document |= {name: body[name] for name in ("zones",) if body.get(name)}
     return Resource(resource_id, document, {"file": f"{folder}/{unique}.raw"})
 
 

@@ -168,6 +168,8 @@ def _check_same(disk: Resource, body: Json) -> None:
     properties = body.get("properties", {})
     if properties.get("creationData") != disk.properties["creationData"]:
         refuse_change("creationData")
+    if body.get("zones", disk.document.get("zones")) != disk.document.get("zones"):
+        refuse_change("zones")
     for name in _FIXED:
         if name in properties and properties[name] != disk.properties.get(name):
             refuse_change(name)

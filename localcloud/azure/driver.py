@@ -69,6 +69,10 @@ class MachineHandle(Protocol):
     def is_running(self) -> bool:
         """Whether it's on; a guest that powers itself off turns this false."""
 
+    @property
+    def agent(self) -> str | None:
+        """What the guest's Azure agent says once it's ready; None where there's none."""
+
     def console(self) -> bytes:
         """What it has written to its serial port since it was started, also after it has stopped."""
 

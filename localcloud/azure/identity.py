@@ -108,6 +108,13 @@ class EntraTenant:
             raise ArmRefusal(401, "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier than now.")
         return str(claims["oid"])
 
+    def give_token(self, client_id: str, audience: str = ARM_AUDIENCES[0]) -> str:
+        """A bearer token of an application, whoever asks for it: for callers within this process."""
+        now = int(self._clock.now().timestamp())
+        claims = {"aud": audience, "iss": f"https://sts.windows.net/{self.tenant}/", "iat": now, "nbf": now}
+        claims |= {"exp": now + TOKEN_SECONDS, "appid": client_id, "oid": client_id}
+        return self._signer.sign(claims | {"tid": self.tenant, "jti": secrets.token_hex(8)})
+
     def _discovery(self, base: str) -> Json:
         root = f"{base}/{self.tenant}"
         return {
@@ -125,10 +132,7 @@ class EntraTenant:
         audience = scope.removesuffix("/.default")
         if audience == scope or audience.rstrip("/") not in self._audiences:
             raise EntraRefusal(400, "invalid_scope", 70011, f"The provided value for scope {scope} is not valid.")
-        now = int(self._clock.now().timestamp())
-        claims = {"aud": audience, "iss": f"https://sts.windows.net/{self.tenant}/", "iat": now, "nbf": now}
-        claims |= {"exp": now + TOKEN_SECONDS, "appid": form["client_id"], "oid": form["client_id"]}
-        token = self._signer.sign(claims | {"tid": self.tenant, "jti": secrets.token_hex(8)})
+        token = self.give_token(form["client_id"], audience)
         return {"token_type": "Bearer", "expires_in": TOKEN_SECONDS, "ext_expires_in": TOKEN_SECONDS,
                 "access_token": token}  # fmt: skip
 

@@ -67,6 +67,11 @@ class PowerRoom:
         if handle:
             handle.refresh(self._spec(machine))
 
+    def agent(self, machine: Resource) -> str | None:
+        """What the guest's agent says; None if there's none, or it isn't ready."""
+        handle = self._handles.get(machine.properties["vmId"])
+        return handle.agent if handle else None
+
     def console(self, machine: Resource) -> bytes:
         """The serial log: of the starts before, and of this one so far."""
         with self._logs:

@@ -29,7 +29,8 @@ DISKS = "Microsoft.Compute/disks"
 # Bytes of user data before base64.
 LARGEST_USER_DATA = 65536
 _FIELDS = emulated(
-    "location", "tags", "identity", "properties.hardwareProfile.vmSize", "properties.userData",
+    "location", "tags", "identity", "zones", "properties.hardwareProfile.vmSize", "properties.userData",
+    "properties.{licenseType,priority,evictionPolicy}", "properties.securityProfile.encryptionAtHost",
     "properties.securityProfile.securityType", "properties.securityProfile.uefiSettings",
     "properties.diagnosticsProfile.bootDiagnostics.enabled", "properties.storageProfile.diskControllerType",
     "properties.storageProfile.osDisk.{createOption,osType,name,caching,deleteOption,diskSizeGB}",
@@ -57,6 +58,7 @@ def fill_document(state: CloudState, document: Json) -> None:
     _check_controller(disk, size, storage)
     _check_security(disk, size, properties)
     _check_data_disks(state, size, storage)
+    _check_zones(state, document)
     _check_premium(size, storage)
     _check_nics(state, properties)
     _check_user_data(properties)
@@ -177,6 +179,16 @@ def _check_data_disks(state: CloudState, size: MachineSize, storage: Json) -> No
         ids.append(each["managedDisk"]["id"].lower())
     if len(set(ids)) < len(ids):
         raise ArmRefusal(409, "AttachDiskWhileAlreadyAttached", "The same disk is named twice.")
+
+
+def _check_zones(state: CloudState, document: Json) -> None:
+    """A zonal machine takes disks of its zone and zone-redundant ones, another one no zonal disk."""
+    for disk_id in disk_ids(document):
+        disk = state.referred(disk_id, DISKS, "managedDisk.id")
+        redundant = disk.document["sku"]["name"].endswith("_ZRS")
+        if not redundant and disk.document.get("zones") != document.get("zones"):
+            message = f"Disk {disk.id.name} isn't in the zone of the VM: it can't be attached to it."
+            raise ArmRefusal(400, "BadRequest", message, target="zones")
 
 
 def _check_premium(size: MachineSize, storage: Json) -> None:

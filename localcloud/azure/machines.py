@@ -3,7 +3,8 @@
 Source: the SDK's models of Microsoft.Compute/virtualMachines 2026-04-01. What a real machine takes while it runs and
 this emulator's can't (another size, hot-plugged disks) is refused with OperationNotAllowed.
 
-Unconfirmed: that a PUT without user data or identity keeps the old ones, and some errors' codes.
+Unconfirmed: that a PUT without user data or identity keeps the old ones, that an empty user data is none, that a
+deallocated machine's document lacks its disks' sizes and kinds, and some errors' codes.
 """
 
 from __future__ import annotations
@@ -63,11 +64,15 @@ class Machines:
                 raise ArmRefusal(409, "InvalidResourceLocation", message)
             # User data isn't shown by a plain GET: a document that comes back without it doesn't mean to remove it.
             kept = {name: machine.properties[name] for name in ("userData",) if name in machine.properties}
-            return self._changed(machine, {"tags": {}} | body | {"properties": kept | body.get("properties", {})})
+            body = {"tags": {}} | body | {"properties": kept | body.get("properties", {})}
+            if body.get("zones", machine.document.get("zones")) != machine.document.get("zones"):
+                refuse_change("zones")
+            return self._changed(machine, body, merge=False)
         if not body.get("location"):
             refuse_missing("location")
         document: Json = {"id": str(call.id), "name": call.id.name, "type": TYPE, "location": body["location"],
                           "tags": body.get("tags", {}), "properties": body.get("properties", {})}  # fmt: skip
+        document |= {name: body[name] for name in ("zones",) if name in body}
         fill_document(self.state, document)
         check_free(self.state, self.disks, str(call.id), document)
         self.identities.assign(document, body.get("identity"))
@@ -88,7 +93,7 @@ class Machines:
         if "managedDisk" in given and "name" not in given:
             merged["properties"]["storageProfile"]["osDisk"].pop("name", None)
         merged |= {name: body[name] for name in ("tags", "identity") if name in body}
-        return self._changed(machine, merged)
+        return self._changed(machine, merged, merge=True)
 
     def delete(self, call: Call) -> Answer:
         """Stop and remove it; disks and interfaces go with it only where their deleteOption says so."""
@@ -110,6 +115,8 @@ class Machines:
         if expand not in {"", "instanceView", "userData"}:
             refuse_value(f"The value '{expand}' of $expand is invalid.", "$expand")
         document = copy.deepcopy(resource.document)
+        if resource.hidden["power"] == DEALLOCATED:
+            _hide_disks(document)
         if expand != "userData":
             document["properties"].pop("userData", None)
         if expand == "instanceView":
@@ -141,14 +148,16 @@ class Machines:
         operation = self.board.begin(name, machine, self._settling(machine, changes[action]))
         return Answer(202, operation=operation)
 
-    def _changed(self, machine: Resource, body: Json) -> Answer:
+    def _changed(self, machine: Resource, body: Json, *, merge: bool) -> Answer:
         document = copy.deepcopy(machine.document) | {name: body[name] for name in ("tags",) if name in body}
         document["properties"] = body["properties"]
         fill_document(self.state, document)
         before, after = _writable(machine), document["properties"]
+        if not after.get("userData", "none"):
+            del after["userData"]
         self._check_change(machine, before, after)
         check_free(self.state, self.disks, str(machine.id), document)
-        self.identities.assign(document, body.get("identity"))
+        self.identities.assign(document, body.get("identity"), merge=merge)
         kept = {name: machine.properties[name] for name in ("vmId", "timeCreated", "provisioningState")}
         document["properties"] = after | kept
         self._disown(machine)
@@ -172,8 +181,9 @@ class Machines:
             refuse_state(f"VM '{machine.id.name}' is running: {', '.join(changed)} can't change. Stop it first.")
 
     def _check_swap(self, machine: Resource, old_id: str, new_id: str) -> None:
-        if self.room.power_of(machine) == RUNNING:
-            refuse_state(f"VM '{machine.id.name}' is running: its OS disk can't be swapped. Deallocate it first.")
+        if self.room.power_of(machine) != DEALLOCATED:
+            power = self.room.power_of(machine)
+            refuse_state(f"VM '{machine.id.name}' is {power}: its OS disk can't be swapped. Deallocate it first.")
         old, new = self.state.find(old_id), self.state.find(new_id)
         if old and new and old.properties.get("hyperVGeneration") != new.properties.get("hyperVGeneration"):
             message = f"Disk {new.id.name} isn't of the same Hypervisor Generation as the present OS disk."
@@ -236,7 +246,18 @@ class Machines:
         statuses = [{"code": f"ProvisioningState/{state.lower()}", "level": "Info", "displayStatus": state},
                     {"code": f"PowerState/{power}", "level": "Info", "displayStatus": f"VM {power}"}]  # fmt: skip
         generation = disk.properties.get("hyperVGeneration", "V1") if disk else "V1"
-        return {"hyperVGeneration": generation, "statuses": statuses, "bootDiagnostics": {}}
+        return {"hyperVGeneration": generation, "statuses": statuses, "bootDiagnostics": {}, **self._agent(machine)}
+
+    def _agent(self, machine: Resource) -> Json:
+        """What the guest's agent says; without one that's ready, Azure says that it isn't; off, nothing."""
+        if self.room.power_of(machine) != RUNNING:
+            return {}
+        said = self.room.agent(machine)
+        code, word = ("succeeded", "Ready") if said is not None else ("Unavailable", "Not Ready")
+        status = {"code": f"ProvisioningState/{code}", "level": "Info", "displayStatus": word,
+                  "message": said or "VM status blob is found but not yet populated.",
+                  "time": azure_time(self.state.clock.now())}  # fmt: skip
+        return {"vmAgent": {"vmAgentVersion": "2.0" if said is not None else "Unknown", "statuses": [status]}}
 
     def _boot_log(self, machine: Resource, query: Mapping[str, str]) -> Json:
         if not machine.properties.get("diagnosticsProfile", {}).get("bootDiagnostics", {}).get("enabled"):
@@ -261,3 +282,11 @@ def _merged(old: Json, new: Json) -> Json:
         both = isinstance(value, dict) and isinstance(old.get(name), dict)
         result[name] = _merged(old[name], value) if both else value
     return result
+
+
+def _hide_disks(document: Json) -> None:
+    """A deallocated machine's disks show neither size nor kind."""
+    storage = document["properties"]["storageProfile"]
+    for each in (storage["osDisk"], *storage["dataDisks"]):
+        each.pop("diskSizeGB", None)
+        each["managedDisk"].pop("storageAccountType", None)

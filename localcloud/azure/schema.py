@@ -148,7 +148,12 @@ def _clean_list(annotation: object, value: object, path: str, *, whole: bool) ->
 def _clean_map(annotation: object, value: object, path: str, *, whole: bool) -> Json:
     if not isinstance(value, dict):
         refuse_value(f"'{path}' isn't a JSON object.", path)
-    return {name: _clean_value(annotation, item, f"{path}.{name}", whole=whole) for name, item in value.items()}
+    # In a map of objects, null is what takes one out.
+    takes_null = hasattr(annotation, "_is_model") and not whole
+    return {
+        name: None if item is None and takes_null else _clean_value(annotation, item, f"{path}.{name}", whole=whole)
+        for name, item in value.items()
+    }
 
 
 def _clean_enum(annotation: type[enum.Enum], value: object, path: str) -> str:

@@ -40,12 +40,15 @@ class IdentityDesk:
     tenant: str
     known: Mapping[str, UserIdentity]
 
-    def assign(self, document: Json, wanted: Json | None) -> None:
-        """Give the machine what's asked for; its own identity keeps its ids, and None leaves all as it is."""
+    def assign(self, document: Json, wanted: Json | None, *, merge: bool = False) -> None:
+        """Give the machine what's asked for; its own identity keeps its ids, and None leaves all as it is.
+
+        `merge` is how a PATCH has it: assigned ones stay that aren't named, and null takes one away.
+        """
         if wanted is None:
             return
         kind, old = wanted.get("type", "None"), document.pop("identity", {})
-        given = wanted.get("userAssignedIdentities") or {}
+        given = _merged(old, wanted) if merge else _named(wanted)
         if given and "UserAssigned" not in kind:
             refuse_value(f"Identities can't be assigned with type {kind}.", "identity.userAssignedIdentities")
         if kind == "None":
@@ -68,3 +71,15 @@ class IdentityDesk:
             )
             raise ArmRefusal(400, "FailedIdentityOperation", message)
         return {"principalId": found.principal_id, "clientId": found.client_id}
+
+
+def _named(identity: Json) -> Json:
+    return {name: each for name, each in (identity.get("userAssignedIdentities") or {}).items() if each is not None}
+
+
+def _merged(old: Json, wanted: Json) -> Json:
+    if "UserAssigned" not in wanted.get("type", "None"):
+        return _named(wanted)
+    changed = wanted.get("userAssignedIdentities") or {}
+    spoken_of = {name.lower() for name in changed}
+    return {name: each for name, each in _named(old).items() if name.lower() not in spoken_of} | _named(wanted)

@@ -45,7 +45,10 @@ class Describer:
         }
 
     def source_server(self, instance: RecoveryInstance) -> Values:
-        """The model's SourceServer: the original isn't there any more, so its own replication is cut."""
+        """The model's SourceServer: while it's failed over, the original isn't there and its own replication is cut.
+
+        AWS's pages have the agent of an original that was failed back go on by itself; it compares the disks first.
+        """
         made = instance.made_of
         launch = {"apiCallDateTime": moment_text(instance.launched), "jobID": instance.job}
         last = {"initiated": {**launch, "type": _launch_type(instance)}, "status": "LAUNCHED"}
@@ -56,7 +59,7 @@ class Describer:
             "tags": dict(instance.source_tags),
             "recoveryInstanceId": instance.id,
             "lastLaunchResult": "SUCCEEDED",
-            "dataReplicationInfo": {"dataReplicationState": "DISCONNECTED"},
+            "dataReplicationInfo": {"dataReplicationState": "RESCAN" if _is_home(instance) else "DISCONNECTED"},
             "lifeCycle": {
                 "addedToServiceDateTime": moment_text(instance.launched - timedelta(days=30)),
                 "lastSeenByServiceDateTime": moment_text(instance.launched),
@@ -155,6 +158,11 @@ class Describer:
             "ramBytes": made.ram_bytes,
             "os": {"fullString": made.os},
         }
+
+
+def _is_home(instance: RecoveryInstance) -> bool:
+    """Whether a failback to the original server has been completed."""
+    return instance.link is not None and instance.link.original and instance.link.outcome == "completed"
 
 
 def _launch_type(instance: RecoveryInstance) -> str:

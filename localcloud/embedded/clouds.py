@@ -54,6 +54,13 @@ CLIENT_IDENTITY = UserIdentity(
     client_id="2c9e4f70-0000-4000-8000-8a1b6d35e7f2",
 )
 """The managed identity of client machines: AWS's role for them trusts its tokens."""
+SERVER_IDENTITY = UserIdentity(
+    HOME_GROUP,
+    "servers",
+    principal_id="c8f01d26-0000-4000-8000-19b4e7a0d553",
+    client_id="e47a3b90-0000-4000-8000-60d2c8f5a711",
+)
+"""A managed identity that servers at home had before any failover: nothing of AWS's trusts it."""
 CLIENT_AUDIENCE = "api://drs-failback-client"
 """The application that those tokens are for."""
 
@@ -224,7 +231,7 @@ def _azure_settings(settings: CloudSettings, federation: Federation, faults: Fau
         issuers=federation.issuers,
         groups=(HOME_GROUP,),
         networks=(HOME_NETWORK,),
-        identities=(CLIENT_IDENTITY,),
+        identities=(CLIENT_IDENTITY, SERVER_IDENTITY),
         location=HOME_LOCATION,
         latency=settings.latency,
         around=faults.before_arm,

@@ -1,4 +1,4 @@
-"""Starts and stops the embedded clouds in a process of their own, and tells whether they run."""
+"""Starts and stops the embedded clouds in a process of their own, tells whether they run, and asks things of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import time
+import urllib.error
+import urllib.request
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ START_SECONDS = 2400.0
 STOP_SECONDS = 40.0
 """What an orderly end may take: each machine gets some seconds to go, then it's killed."""
 LOOK_SECONDS = 0.1
+ANSWER_SECONDS = 10
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -105,6 +108,25 @@ def stop(folder: Path) -> bool:
         _end(pid, alive=lambda: start_of(pid) == began)
     (folder / STATE_FILE).unlink(missing_ok=True)
     return pid is not None
+
+
+def write_nonce(folder: Path, server: str, nonce: str) -> None:
+    """Let a server (its recovery instance's id) of the clouds that run from this folder write to its boot volume.
+
+    Its system says the nonce once it's up at home, and nothing else ever does: where it went isn't noted here. Raises
+    LocalCloudError where no clouds run, or where they can't do it.
+    """
+    running = status(folder)
+    if running is None:
+        message = f"No embedded clouds run from {folder}; start them with: failback local up"
+        raise LocalCloudError(message)
+    url = f"{running.control_url}/servers/{server}/nonce"
+    request = urllib.request.Request(url, data=nonce.encode(), headers={"Content-Type": "text/plain"})
+    try:
+        urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            raise LocalCloudError(refused.read().decode("utf-8", "replace")) from refused
 
 
 def _spawn(folder: Path, options: StartOptions) -> int:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from failback.errors import FailbackError, LocalCloudError
 from localcloud.embedded.clouds import CloudSettings, run_clouds
 from localcloud.embedded.control import PROGRESS, ROOT, StartOptions
+from localcloud.embedded.control_door import ControlDoor
 from localcloud.embedded.deploy import deploy
 from localcloud.embedded.guest_network import GuestNetwork
 from localcloud.embedded.servers import MOST_SERVERS, Workload, add_servers
@@ -30,7 +31,9 @@ from localcloud.embedded.synthesis import synthesise, write_deployment
 from localcloud.faults import FaultPlan
 from localcloud.guests.qemu_driver import QemuDriver
 from localcloud.guests.scripted import ScriptedDriver
+from localcloud.serving import serve_application
 from localcloud.standin.build import build_standin
+from localcloud.workload.system import build_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,16 +106,20 @@ def _live(folder: Path, options: StartOptions) -> None:
     shutil.rmtree(data, ignore_errors=True)
     iso = options.iso or build_standin(STANDIN, size=options.standin, progress=_say)
     plan = FaultPlan.read(options.faults) if options.faults else None
+    real = options.machines == "qemu"
+    if real and options.servers:
+        build_system(progress=_say)
     _say("starting the clouds")
     network = GuestNetwork()
     with _driver(folder / "clouds" / "machines", options, network) as driver:
         settings = CloudSettings(data, iso, driver, plan, options.wait_scale, options.port, network=network)
         try:
-            with run_clouds(settings) as clouds:
+            with run_clouds(settings) as clouds, serve_application(ControlDoor(clouds.drs)) as control:
                 deployed = _deploy(clouds, folder, options)
-                servers = add_servers(clouds.drs, options.servers, scratch=data)
+                servers = add_servers(clouds.drs, options.servers, scratch=data, real=real)
+                state = _state(clouds, deployed, iso, options, servers)
                 _say("ready")
-                _state(clouds, deployed, iso, options, servers).write(folder)
+                state.model_copy(update={"control_url": control}).write(folder)
                 _keep(clouds, options.schedule_scale)
         finally:
             (folder / STATE_FILE).unlink(missing_ok=True)

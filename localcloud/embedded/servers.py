@@ -9,6 +9,7 @@ from localcloud.drs.records import NewInstance
 from localcloud.drs.states import IN_PROGRESS
 from localcloud.drs.volume import BLOCK
 from localcloud.embedded.state_file import FailedOver
+from localcloud.workload import marker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,11 @@ MIB = 1 << 20
 GIB = 1 << 30
 MOST_SERVERS = 20
 """All their addresses are in each client machine's network, and DRS takes no more in jobs at once."""
-CONTENT: Mapping[str, int] = {"/dev/xvda": 48 * MIB, "/dev/xvdb": 8 * MIB}
-"""What lies on the volumes, in bytes: the boot volume first. Each is a GiB large."""
+BOOT_DEVICE = "/dev/xvda"
+CONTENT: Mapping[str, int] = {BOOT_DEVICE: 28 * MIB, "/dev/xvdb": 8 * MIB}
+"""What lies on the volumes, in bytes: the boot volume first, besides its system. Each is a GiB large."""
+SYSTEM_ROOM = 128 * MIB
+"""The beginning of the boot volume, where its system is."""
 PIECE = MIB
 """Content lies in pieces of that all over a volume, as files do: the client has to find it."""
 
@@ -32,18 +36,31 @@ WRITES_AT_MOST = 24
 WRITTEN = 256 * 1024
 
 
-def add_servers(drs: DrsService, count: int, *, scratch: Path) -> tuple[FailedOver, ...]:
-    """Do what a failover of `count` servers does: web-1, web-2 … with content that's always the same and all theirs."""
-    return tuple(_add(drs, f"web-{number}", scratch) for number in range(1, count + 1))
+def add_servers(drs: DrsService, count: int, *, scratch: Path, real: bool = False) -> tuple[FailedOver, ...]:
+    """Do what a failover of `count` servers does: web-1, web-2 … with content that's always the same and all theirs.
+
+    Each boots by a BIOS: a `real` machine its real system, which is built if it isn't there, a scripted one otherwise.
+    """
+    return tuple(_add(drs, f"web-{number}", scratch, real=real) for number in range(1, count + 1))
 
 
-def _add(drs: DrsService, name: str, scratch: Path) -> FailedOver:
+def write_nonce(drs: DrsService, instance: str, nonce: str) -> None:
+    """Let a running server write to its boot volume what its system says at home, if that write gets there too.
+
+    Raises DrsRefusal where there's no such server, ValueError for a nonce that can't be one.
+    """
+    boot = next(iter(drs.world.find(instance).volumes.values()))
+    marker.write_nonce(boot, nonce)
+
+
+def _add(drs: DrsService, name: str, scratch: Path, *, real: bool) -> FailedOver:
     noise = random.Random(name)
     files: dict[str, Path] = {}
     try:
         for device, content in CONTENT.items():
             files[device] = scratch / f"{name}-{len(files)}.raw"
-            _write(files[device], content, noise)
+            _write(files[device], content, noise, start=SYSTEM_ROOM if device == BOOT_DEVICE else 0)
+        marker.put_system(files[BOOT_DEVICE], real=real)
         made = drs.world.add_recovery_instance(NewInstance(files, name=name))
     finally:
         for file in files.values():
@@ -51,13 +68,13 @@ def _add(drs: DrsService, name: str, scratch: Path) -> FailedOver:
     return FailedOver(id=made.id, name=name)
 
 
-def _write(path: Path, content: int, noise: random.Random) -> None:
-    """A GiB with that much content, the first of it at its beginning."""
+def _write(path: Path, content: int, noise: random.Random, *, start: int) -> None:
+    """A GiB with that much content, the first of it at `start`."""
     pieces = content // PIECE
-    apart = GIB // pieces // BLOCK * BLOCK
+    apart = (GIB - start) // pieces // BLOCK * BLOCK
     with path.open("wb") as file:
         for number in range(pieces):
-            file.seek(number * apart)
+            file.seek(start + number * apart)
             file.write(noise.randbytes(PIECE))
         file.truncate(GIB)
 

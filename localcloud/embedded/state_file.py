@@ -28,7 +28,10 @@ class FailedOver(BaseModel):
 
 
 class EmbeddedState(BaseModel):
-    """Where the running clouds are. `pid_started` is the process's start in clock ticks since the machine's boot."""
+    """Where the running clouds are. `pid_started` is the process's start in clock ticks since the machine's boot.
+
+    `control_url` is where the process itself takes requests: see control_door.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,6 +48,7 @@ class EmbeddedState(BaseModel):
     stack: str
     outputs: dict[str, str]
     servers: tuple[FailedOver, ...] = ()
+    control_url: str = ""
 
     @property
     def is_alive(self) -> bool:

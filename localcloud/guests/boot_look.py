@@ -52,9 +52,9 @@ def follow_boot(path: Path, firmware: Firmware) -> ClientDisk:
             files = read_fat(SourceSlice(disk, system.offset, system.size)).files()
             sound = _bios_finds_grub(disk, partitions) if firmware == "bios" else _uefi_finds_grub(files)
         except (ImageError, LookupError) as error:
-            raise BootStopped(_no_device(firmware)) from error
+            raise BootStopped(no_device(firmware)) from error
         if not sound:
-            raise BootStopped(_no_device(firmware))
+            raise BootStopped(no_device(firmware))
         return _grub(disk, partitions, files)
 
 
@@ -101,7 +101,8 @@ def _grub(disk: ByteSource, partitions: Sequence[Partition], files: Mapping[str,
     return ClientDisk(facts["client"].decode(), facts["image"].decode(), state.offset)
 
 
-def _no_device(firmware: Firmware) -> str:
+def no_device(firmware: Firmware) -> str:
+    """What firmware says of a disk that it can't start from."""
     if firmware == "bios":
         return "Booting from Hard Disk...\nBoot failed: not a bootable disk\n\nNo bootable device."
     return "BdsDxe: No bootable option or device was found.\nNo bootable device."

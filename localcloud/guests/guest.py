@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Guest:
     """One start of a machine; `live` is run in a thread of its own and returns when the machine is off.
 
-    `console_file` takes what the guest itself writes; what is said of it comes before that.
+    `console_file` takes what the guest itself writes; what is said of it comes before that. `agent` is what the cloud's
+    agent in it reports of itself (`Ready`), None where it says nothing.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Guest:
     ) -> None:
         self.spec, self.folder = spec, folder
         self.stopping = threading.Event()
+        self.agent: str | None = None
         self.console_file = folder / "console.log"
         self._words = folder / "words.log"
         self._live = live

@@ -9,6 +9,8 @@ from localcloud.guests.boot_look import BootStopped, follow_boot
 from localcloud.guests.guest import GuestDriver
 from localcloud.guests.scripted_agent import ScriptedAgent, SwitchedOff
 from localcloud.guests.scripted_calls import ScriptedCalls
+from localcloud.guests.scripted_workload import PANIC, be_workload
+from localcloud.workload.marker import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from localcloud.azure.driver import MachineSpec
     from localcloud.guests.client import ClientTask
     from localcloud.guests.guest import Guest, Surroundings
+    from localcloud.guests.scripted_workload import WorkloadBehaviour
     from localcloud.machines.spec import Forward
     from localcloud.tokens import TokenSigner
 
@@ -24,23 +27,24 @@ if TYPE_CHECKING:
 
 Behaviour = Literal["works", "silent", "panics", "no-boot"]
 _NO_DEVICE = "Booting from Hard Disk...\nBoot failed: not a bootable disk\n\nNo bootable device."
-_PANIC = "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)"
 
 
 @dataclass(frozen=True, slots=True)
 class GuestPlan:
-    """How a machine behaves. `delay` is seconds before each of the agent's marks.
+    """How a machine behaves: by `behaviour` if it boots a client's disk, by `workload` if it's a server's own.
 
-    `silent`: on, and nothing on its console. `panics`: the kernel's words, no mark. `no-boot`: as if the disk had no
-    boot code. All three stay on. `fails_at` is the mark in whose place the agent says that it failed. `client` is run
-    in the client's place, in the machine's own thread: it gives True when the server was launched, False when it ended
-    because the machine was turned off, and raises ClientFailed. Without one the client is done as soon as it runs.
+    `delay` is seconds before each of the agent's marks. `silent`: on, and nothing on its console. `panics`: the
+    kernel's words, no mark. `no-boot`: as if the disk had no boot code. All three stay on. `fails_at` is the mark in
+    whose place the agent says that it failed. `client` is run in the client's place, in the machine's own thread: it
+    gives True when the server was launched, False when it ended because the machine was turned off, and raises
+    ClientFailed. Without one the client is done as soon as it runs.
     """
 
     behaviour: Behaviour = "works"
     fails_at: str = ""
     delay: float = 0.0
     client: Client | None = None
+    workload: WorkloadBehaviour = "works"
 
 
 class ScriptedDriver(GuestDriver):
@@ -74,11 +78,15 @@ class ScriptedDriver(GuestDriver):
             return
 
     def _boot(self, guest: Guest, plan: GuestPlan, metadata_url: str) -> None:
+        record = read_record(guest.spec.os_disk.path)
+        if record is not None:
+            be_workload(guest, record, plan.workload)
+            return
         if plan.behaviour == "silent":
             raise BootStopped
         if plan.behaviour == "no-boot":
             raise BootStopped(_NO_DEVICE)
         disk = follow_boot(guest.spec.os_disk.path, guest.spec.firmware)
         if plan.behaviour == "panics":
-            raise BootStopped(_PANIC)
+            raise BootStopped(PANIC)
         ScriptedAgent(guest, disk, ScriptedCalls(metadata_url, self.reach(guest.spec)), plan).run()

@@ -63,7 +63,7 @@ class ScriptedCalls:
             "RoleArn": settings.role_arn,
             "RoleSessionName": settings.role_session,
             "DurationSeconds": settings.duration or 3600,
-            "WebIdentityToken": self._token(settings.audience or ""),
+            "WebIdentityToken": self._token(settings.audience or "", settings.identity or ""),
         }
         connection = self._secure(str(endpoint.hostname), endpoint.port or 443, settings.ca_certificates)
         heads = {"Host": endpoint.netloc, "Content-Type": "application/x-www-form-urlencoded"}
@@ -75,8 +75,9 @@ class ScriptedCalls:
             raise CallFailed(message, passing=status >= 429 or "Access" in said or "Token" in said)
         return Credentials(*(_element(body, name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")))
 
-    def _token(self, audience: str) -> str:
-        status, body = self._metadata(_TOKEN + quote(audience, safe=""))
+    def _token(self, audience: str, identity: str) -> str:
+        named = f"&msi_res_id={quote(identity, safe='')}" if identity else ""
+        status, body = self._metadata(_TOKEN + quote(audience, safe="") + named)
         if status != 200:
             message = f"no identity from the metadata service: HTTP {status}; usually the machine has none attached"
             raise CallFailed(message)

@@ -12,6 +12,7 @@ from localcloud.moto_seams.deliveries import Deliveries, seam_deliveries
 from localcloud.moto_seams.deploy import seam_deploy
 from localcloud.moto_seams.engine import TimeScale, seam_engine
 from localcloud.moto_seams.functions import ACCOUNT, MotoFunctions, seam_functions
+from localcloud.moto_seams.interfaces import seam_interfaces
 from localcloud.moto_seams.map_runs import seam_map_runs
 from localcloud.moto_seams.oidc_providers import seam_oidc_providers
 from localcloud.moto_seams.pins import Swaps, check_version
@@ -91,6 +92,7 @@ def _seam_all(swaps: Swaps, engine: Engine) -> None:
     seam_deliveries(swaps, engine.deliveries)
     seam_deploy(swaps, read_object=read_object)
     seam_oidc_providers(swaps)
+    seam_interfaces(swaps)
     seam_functions(swaps, functions=engine.functions, runner=engine.runner)
 
 

@@ -33,6 +33,7 @@ _CALLBACK = "moto.stepfunctions.parser.asl.eval.callback.callback:CallbackPoolMa
 _HTTP = "moto.stepfunctions.responses:StepFunctionResponse"
 _BACKEND = "moto.stepfunctions.parser.models:StepFunctionsParserBackend"
 _MACHINE = "moto.stepfunctions.models:StateMachine"
+_INTERFACES = "moto.ec2.models.elastic_network_interfaces:NetworkInterfaceBackend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,9 @@ PINS = {
     "moto.awslambda.models:LambdaFunction._invoke_lambda": Pin(
         "23ce7a8f956e8090",
         "is what moto itself calls functions by; gives text, whether it failed, the log",
+    ),
+    f"{_INTERFACES}.modify_network_interface_attribute": Pin(
+        "4f6c4782da6db02e", "leaves the instance's own groups as they were, and takes groups that aren't there"
     ),
 }
 """Everything replaced, as module:name. What a seam only calls is covered by the tests of the state machines."""

@@ -5,21 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from failback.model.ending import Belonging, LeftBehind, Outcome, Returned
 from failback.model.record import RunHistory, RunRecord, StageEntry
-from failback.model.run import (
-    Ami,
-    Belonging,
-    BootTest,
-    ClientImagePlan,
-    ExportedImage,
-    HomeImage,
-    LeftBehind,
-    Outcome,
-    Progress,
-    PublishedIso,
-    Returned,
-    StoredIso,
-)
+from failback.model.run import Ami, BootTest, ClientImagePlan, ExportedImage, HomeImage, PublishedIso, StoredIso
+from failback.model.stage import Progress
 
 if TYPE_CHECKING:
     from failback.model.facts import Facts

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from failback.model.ending import Outcome
 from failback.model.record import RunHistory, StageEntry
-from failback.model.run import ImageWork, Outcome, Progress
+from failback.model.run import ImageWork
+from failback.model.stage import Progress
 from failback.progress import RETRIED, STAGES, StageProgress, paces, run_progress
 from tests.cli import histories
 from tests.cli.histories import FACTS, MIB, at, copied, noted, record

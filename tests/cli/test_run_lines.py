@@ -11,18 +11,19 @@ import pytest
 from rich.console import Console
 
 from cli.ending import outcome_of
-from cli.report import account, provenance, report_lines
+from cli.report import account, report_lines
 from cli.run_lines import changes, run_rows, stage_line
 from cli.run_table import run_table
 from cli.units import aligned, clock, mib, rate
 from cli.watching import Look, ending_lines
 from failback.model.record import RunHistory
-from failback.model.run import FoundArtefacts, Outcome
+from failback.model.run import FoundArtefacts
 from failback.progress import StageProgress, paces, run_progress
 from tests.cli import histories
 from tests.cli.histories import MIB, at, noted, record
 
 if TYPE_CHECKING:
+    from failback.model.ending import Outcome
     from failback.progress import RunProgress
 
 
@@ -184,7 +185,7 @@ def test_the_report_of_a_run_that_found_everything_takes_it_from_the_plan() -> N
     )
     stage = noted("find_client_image", facts=plan.model_dump(mode="json"))
     seen = look(RunHistory(record=record(), stages=(stage,)))
-    found = provenance(seen.history)
+    found = account(seen).provenance
     assert found is not None
     assert found.image == image
     assert any("passed by an earlier run" in line for line in report_lines(seen))

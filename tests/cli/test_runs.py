@@ -232,12 +232,28 @@ def test_a_report_of_a_run_under_way_has_no_outcome_yet(cloud: Cloud) -> None:
     assert told["provenance"]["iso"]["sha512"] == histories.SHA512
 
 
-@pytest.mark.parametrize("report_format", ["html", "pdf"])
-def test_formats_that_there_are_not_yet_are_wrong_usage(report_format: str) -> None:
-    done = CliRunner().invoke(app, ["report", "r1", "--format", report_format])
+def test_a_report_as_a_page_on_the_terminal_or_in_a_file(cloud: Cloud, tmp_path: Path) -> None:
+    keep(cloud, "paged", histories.done())
+    begin(cloud, "paged", "azure-home")
+    await_end(cloud, "paged")
+    printed = cloud.run("report", "paged", "--format", "html")
+    assert printed.exit_code == 0
+    assert printed.output.startswith("<!DOCTYPE html>")
+    assert histories.SHA512 in printed.output
+    for form in ("html", "json", "text"):
+        file = tmp_path / f"report.{form}"
+        written = cloud.run("report", "paged", "--format", form, "--output", str(file))
+        assert (written.exit_code, written.output) == (0, "")
+        assert file.read_text() == cloud.run("report", "paged", "--format", form).output
+    refused = cloud.run("report", "paged", "--output", str(tmp_path / "no" / "where"))
+    assert isinstance(refused.exception, RequestInvalid)
+    assert "No such file or directory" in str(refused.exception)
+
+
+def test_formats_that_there_are_not_are_wrong_usage() -> None:
+    done = CliRunner().invoke(app, ["report", "r1", "--format", "pdf"])
     assert done.exit_code == 2
-    assert "text" in done.output
-    assert "json" in done.output
+    assert all(known in done.output for known in ("text", "json", "html"))
 
 
 def test_list_shows_the_newest_first(cloud: Cloud) -> None:

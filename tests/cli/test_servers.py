@@ -10,7 +10,7 @@ import pytest
 from failback.model.request import ServerRequest
 from tests.cli import histories
 from tests.cli.histories import at, noted, record
-from tests.cli.test_server_lines import IDS, PLAN
+from tests.cli.servers_of_runs import IDS, PLAN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def keep(cloud: Cloud, run: str, goal: str) -> None:
     """What the run's own stages would have noted."""
     from failback.clouds.aws.server_book import DynamoServerBook
-    from failback.model.run import Outcome
+    from failback.model.ending import Outcome
 
     cloud.run_log.open(record(run, goal=goal))
     cloud.run_log.note(run, noted("check_readiness"))
@@ -46,11 +46,12 @@ def test_checking_shows_the_plan_and_makes_nothing(cloud: Cloud) -> None:
 
 
 def test_starting_checks_first_and_asks_nobody_where_nobody_is(cloud: Cloud) -> None:
-    refused = cloud.run("start", "azure-home", IDS[0], "--run", "asked", "--no-watch")
+    refused = cloud.run("start", "azure-home", IDS[0], "--run", "asked", "--no-watch", "--fence", "none")
     assert refused.exit_code != 0
     assert "say --yes" in str(refused.exception)
     assert cloud.deployment.execution("asked") is None
-    done = cloud.run("start", "azure-home", IDS[0], "--run", "go", "--yes", "--no-watch", "--way", "new", "--public-ip")
+    words = ("--run", "go", "--yes", "--no-watch", "--way", "new", "--public-ip", "--fence", "none", "--automatic")
+    done = cloud.run("start", "azure-home", IDS[0], *words)
     assert done.exit_code == 0, done.output
     assert "Run go at stack drs-failback in eu-west-1" in done.output
     told = cloud.deployment.execution("go")
@@ -60,13 +61,21 @@ def test_starting_checks_first_and_asks_nobody_where_nobody_is(cloud: Cloud) -> 
         "target": "azure-home",
         "servers": [{"recovery_instance": IDS[0], "way": "new"}],
         "replication": {"private_ip": False},
+        "cutover": {"fence": {"kind": "none"}, "launch": {"mode": "automatic"}},
     }
+    checks = [
+        each["name"] for each in cloud.states.list_executions(stateMachineArn=cloud.deployment.machine)["executions"]
+    ]
+    (checked,) = (cloud.deployment.execution(name) for name in checks if name.startswith("check-go-"))
+    assert checked is not None
+    asked = json.loads(checked.request)
+    assert (asked["goal"], asked["cutover"]) == ("check", json.loads(told.request)["cutover"])
 
 
 def test_a_check_that_fails_starts_nothing(cloud: Cloud) -> None:
-    failed = cloud.run("start", "broken", IDS[0], "--run", "never", "--yes")
+    failed = cloud.run("start", "broken", IDS[0], "--run", "never", "--yes", "--fence", "none")
     assert failed.exit_code == 1
-    assert "build_image: AWS denies a right" in failed.output or "AWS denies a right" in failed.output
+    assert "AWS denies a right" in failed.output
     assert cloud.deployment.execution("never") is None
     assert cloud.run("check", "refused", IDS[0]).exit_code == 2
 
@@ -74,7 +83,8 @@ def test_a_check_that_fails_starts_nothing(cloud: Cloud) -> None:
 def test_a_file_holds_what_the_command_line_doesnt(cloud: Cloud, tmp_path: Path) -> None:
     file = tmp_path / "request.json"
     chosen = {"recovery_instance": IDS[1], "disks": [{"device": "/dev/xvdb", "exclude": True}]}
-    file.write_text(json.dumps({"servers": [chosen], "replication": {"deadline_hours": 5}}))
+    cutover = {"fence": {"kind": "ssm", "document": "Stop-Workload"}, "commit": {"by": "policy"}}
+    file.write_text(json.dumps({"servers": [chosen], "replication": {"deadline_hours": 5}, "cutover": cutover}))
     words = ("--request", str(file), "--bandwidth", "50", "--yes", "--no-watch", "--run", "filed")
     assert cloud.run("start", "azure-home", IDS[1], *words).exit_code == 0
     told = cloud.deployment.execution("filed")
@@ -82,6 +92,16 @@ def test_a_file_holds_what_the_command_line_doesnt(cloud: Cloud, tmp_path: Path)
     request = json.loads(told.request)
     assert request["servers"] == [chosen]
     assert request["replication"] == {"deadline_hours": 5, "bandwidth_mbps": 50}
+    assert request["cutover"] == cutover
+
+
+def test_a_rehearsal_is_a_goal_of_its_own(cloud: Cloud) -> None:
+    words = ("--rehearse", "--yes", "--no-watch", "--run", "trial", "--way", "new")
+    done = cloud.run("start", "azure-home", IDS[0], *words)
+    assert done.exit_code == 0, done.output
+    told = cloud.deployment.execution("trial")
+    assert told is not None
+    assert json.loads(told.request)["goal"] == "rehearse"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from failback.errors import ImportFailed
 from failback.home_ports import ImageImport
-from failback.model.run import Belonging, HomeImage
+from failback.model.ending import Belonging
+from failback.model.run import HomeImage
 from failback.naming import RUN_TAG, SERVER_TAG, image_name
 from tests.home.memory_machines import MemoryHomeMachines, MemoryMachine
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from failback.home_ports import ImageContent
+    from tests.home.memory_takeovers import MemoryTakeovers
 
 __all__ = [
     "MemoryBelongings",
@@ -119,25 +121,34 @@ class MemoryHomeImages:
 
 @dataclass
 class MemoryBelongings:
-    """A Belongings of such a home: nothing goes before what uses it."""
+    """A Belongings of such a home: nothing goes before what uses it. Snapshots are those of `takeovers`."""
 
     images: MemoryHomeImages
     machines: MemoryHomeMachines
+    takeovers: MemoryTakeovers | None = None
 
     def made_by(self, run: str, *, server: str = "") -> Sequence[Belonging]:
-        held = self.machines
+        return [each for of, each in self._made_by(run) if server in {"", of}]
+
+    def of_run(self, run: str) -> Sequence[Belonging]:
+        return [each for of, each in self._made_by(run) if not of]
+
+    def _made_by(self, run: str) -> Iterator[tuple[str, Belonging]]:
+        held, whole = self.machines, self.takeovers
+        if whole is not None:
+            whole.find_all()
         kinds: dict[str, dict[str, Mapping[str, str]]] = {
             "machine": {name: each.machine.tags for name, each in held.machines.items()},
             "interface": {name: each.tags for name, each in held.interfaces.items()},
             "disk": {name: each.tags for name, each in held.disks.items()},
+            "snapshot": whole.snapshots if whole else {},
             "image": {each.image.name: each.tags for each in self.images.images.values()},
         }
-        return [
-            Belonging(cloud="memory", kind=kind, id=f"{kind}/{name}", name=name)
-            for kind, things in kinds.items()
-            for name, tags in things.items()
-            if tags.get(RUN_TAG) == run and server in {"", tags.get(SERVER_TAG)}
-        ]
+        for kind, things in kinds.items():
+            for name, tags in things.items():
+                if tags.get(RUN_TAG) == run:
+                    thing = Belonging(cloud="memory", kind=kind, id=f"{kind}/{name}", name=name)
+                    yield tags.get(SERVER_TAG, ""), thing
 
     def remove(self, belonging: Belonging) -> bool:
         name, held = belonging.name, self.machines
@@ -152,15 +163,23 @@ class MemoryBelongings:
                 return False
             held.interfaces.pop(name, None)
         elif belonging.kind == "disk":
-            if name in held.disks and held.disks[name].machine in held.machines:
+            if self._used(name):
                 return False
             held.disks.pop(name, None)
+        elif belonging.kind == "snapshot" and self.takeovers is not None:
+            self.takeovers.snapshots.pop(name, None)
         else:
             self._forget_image(name)
         return True
 
     def command(self, belonging: Belonging) -> str:
         return f"forget {belonging.id}"
+
+    def _used(self, disk: str) -> bool:
+        held = self.machines
+        if self.takeovers is not None:
+            return bool(self.takeovers.user_of(disk))
+        return disk in held.disks and held.disks[disk].machine in held.machines
 
     def _forget_image(self, name: str) -> None:
         for key in [key for key, each in self.images.images.items() if each.image.name == name]:

@@ -111,7 +111,12 @@ def test_one_server_is_given_back_and_the_others_stay(home: SeenInside, machine:
     built(home, machine)
     built(home, second)
     assert home.belongings.made_by("run-1", server="i-00000000000000000") == []
-    assert len(home.belongings.made_by("run-1")) > len(home.belongings.made_by("run-1", server=SERVER))
+    whole, of_one = home.belongings.made_by("run-1"), home.belongings.made_by("run-1", server=SERVER)
+    assert len(whole) > len(of_one)
+    of_other = home.belongings.made_by("run-1", server=other[SERVER_TAG])
+    of_run = {each.id for each in home.belongings.of_run("run-1")}
+    assert of_run
+    assert of_run == {each.id for each in whole} - {each.id for each in (*of_one, *of_other)}
     listed = given_back(home, "run-1", server=SERVER)
     assert {("machine", NAME), ("disk", "web-boot"), ("disk", "web-data")} < set(listed)
     assert listed[0] == ("machine", NAME)

@@ -42,11 +42,13 @@ class Around:
         self.bench, self.name = bench, name
         self.recovery, self.hosts, self.servers = bench.recovery, bench.hosts, bench.book
         self.run_log, self.clock, self.key_mint = bench.run_log, bench.clock, bench.mint
+        self.documents, self.hooks, self.decisions = bench.documents, bench.hooks, bench.decisions
         self.settings, self.objects, self.belongings = bench.settings, MemoryObjects(), RuleBelongings(bench.hosts)
 
     def home(self, state: object) -> object:
-        home = MemoryBelongings(self.bench.images, self.bench.machines)
-        return SimpleNamespace(images=self.bench.images, machines=self.bench.machines, belongings=home)
+        bench = self.bench
+        home = MemoryBelongings(bench.images, bench.machines)
+        return SimpleNamespace(images=bench.images, machines=bench.machines, takeovers=bench.takeovers, belongings=home)
 
     def guard(self, call: Callable[[], T], /) -> T:
         return call()
@@ -121,7 +123,7 @@ def test_a_client_is_taken_to_replication_and_no_key_is_seen(
     assert registered["facts"] == {"client": "c0ffee", "to_original": False}
     secrets = keys(around)
     assert len(secrets) == 3
-    ready = ServerOutcome(outcome="ready", at=around.clock.now())
+    ready = ServerOutcome(outcome="home", at=around.clock.now())
     around.servers.settle(around.bench.state.run.id, SERVER, ready)
     around.bench.run_state()
     outcome = around.call("write_report", report)

@@ -10,8 +10,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from failback.contracts import read_contracts
+from failback.model.ending import Outcome
 from failback.model.request import StartEvent
-from failback.model.run import Outcome, RunState, StageResult
+from failback.model.run import RunState
+from failback.model.stage import StageResult
 from failback.waiting import ParkEvent
 
 STAGES = Path(__file__).resolve().parents[2] / "lambdas/stages"

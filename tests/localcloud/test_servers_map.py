@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 import zipfile
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from localcloud.lambda_runner.function import RUNTIME
 from localcloud.moto_seams.map_runs import child_histories
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Sdk: TypeAlias = Any
 """Something made at run time (an SDK's client, JSON) that has no type."""
@@ -46,7 +47,7 @@ def note(kind, state, text="x"):
         file.write(text)
 
 
-def boot(state, context):
+def boot_client(state, context):
     note("boot", state)
     if state["server"]["id"].startswith("unbootable"):
         raise type("ClientBootFailed", (Exception,), {})("it stays dark")
@@ -55,21 +56,36 @@ def boot(state, context):
     return result("done")
 
 
-def register(state, context):
+def register_client(state, context):
     if not state.get("register_client"):
         return result("more", cursor={"at": 1})
     return result("done")
 
 
 def park(event, context):
-    note("token", event["state"], event["token"])
+    note(context.function_name, event["state"], event["token"])
     return {}
+
+
+def done(state, context):
+    note(context.function_name, state)
+    return result("done", facts={"verified": True})
+
+
+def begin_wave(state, context):
+    return result("done", facts={"begun": not state["wave"]["name"].startswith("never")})
 
 
 def give_back(state, context):
     note("returned", state, json.dumps(state["failed"]))
     return result("done")
 """
+PARKED = ("await_replication", "await_approval", "await_launch", "await_commit", "hold_server")
+WORKING = ("quiesce", "cut_over", "verify_server", "close_server")
+OWN = ("boot_client", "register_client", "begin_wave", "give_back")
+HANDLER_OF = {**dict.fromkeys(PARKED, "park"), **dict.fromkeys(WORKING, "done"), **{name: name for name in OWN}}
+WAY = ("await_replication", "await_approval", "await_launch", "await_commit")
+"""What a server that goes home waits for, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +96,26 @@ class Cloud:
     machine: str
     notes: Path
 
-    def start(self, *servers: str, timeout_seconds: int = 600) -> str:
-        named = {stage: stage.partition("_")[0] for stage in ("boot_client", "register_client")}
+    def start(self, *servers: str, timeout_seconds: int = 600, goal: str = "failback") -> str:
+        return self.start_waves({"all": servers}, timeout_seconds=timeout_seconds, goal=goal)
+
+    def start_waves(
+        self, waves: Mapping[str, Sequence[str]], *, timeout_seconds: int = 600, goal: str = "failback"
+    ) -> str:
         state = {
             "run": {"id": "r"},
-            "goal": "failback",
+            "goal": goal,
             "target": {"name": "home"},
-            "home": {"name": "azure", "functions": {**named, "give_back": "give_back"}},
+            "home": {"name": "azure", "functions": {name: name for name in HANDLER_OF}},
             "client_image": {},
             "replication": {"at_once": 100},
-            "timeout_seconds": timeout_seconds,
+            "cutover": {},
+            "timeouts": dict.fromkeys(("replication", "approval", "launch", "commit", "hold"), timeout_seconds),
             "find_client_image": {},
-            "servers": [{"id": server} for server in servers],
+            "waves": [
+                {"name": name, "on_failure": "stop", "servers": [{"id": server} for server in servers]}
+                for name, servers in waves.items()
+            ],
         }
         started = self.states.start_execution(stateMachineArn=self.machine, input=json.dumps(state))
         return str(started["executionArn"])
@@ -104,9 +128,23 @@ class Cloud:
         until(lambda: self.states.describe_execution(executionArn=execution)["status"] != "RUNNING")
         return dict(self.states.describe_execution(executionArn=execution))
 
-    def tokens(self, *servers: str) -> list[str]:
-        until(lambda: all(self.note("token", server) for server in servers))
-        return [self.note("token", server) for server in servers]
+    def tokens(self, *servers: str, stage: str = "await_replication") -> list[str]:
+        until(lambda: all(self.note(stage, server) for server in servers))
+        return [self.note(stage, server) for server in servers]
+
+    def answer(self, server: str, stage: str, **facts: object) -> None:
+        (token,) = self.tokens(server, stage=stage)
+        self.states.send_task_success(taskToken=token, output=json.dumps({"status": "done", "facts": facts}))
+
+    def take_home(self, server: str, *, first: str = "await_replication", accepted: bool = True) -> None:
+        """Answer whatever it waits for, from there on."""
+        for stage in WAY[WAY.index(first) :]:
+            self.answer(server, stage, accepted=accepted)
+
+    def outcomes(self, execution: str) -> dict[str, str]:
+        """How the children of an execution ended, by server."""
+        ends = [history[-1]["stateExitedEventDetails"]["output"] for history in child_histories(execution)]
+        return {each["id"]: each["outcome"] for each in map(json.loads, ends)}
 
     def events(self, execution: str) -> list[str]:
         pages = self.states.get_paginator("get_execution_history").paginate(executionArn=execution)
@@ -126,21 +164,21 @@ def deploy(session: Sdk, url: str, notes: Path) -> str:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as package:
         package.writestr("app.py", HANDLERS)
-    for name in ("boot", "register", "park", "give_back"):
+    for name, handler in HANDLER_OF.items():
         functions.create_function(
             FunctionName=name,
             Runtime=RUNTIME,
             Role=ROLE,
-            Handler=f"app.{name}",
+            Handler=f"app.{handler}",
             Code={"ZipFile": buffer.getvalue()},
             Environment={"Variables": {"NOTES": str(notes)}},
             Timeout=20,
             MemorySize=256,
         )
     done = {"Type": "Succeed"}
-    servers = {**DEFINITION["States"]["servers"], "ResultPath": "$.ended"}
-    machine = {"StartAt": "servers", "States": {"servers": servers, "give_back": done, "write_report": done}}
-    text = json.dumps(machine).replace("${await_replication}", "park")
+    waves = DEFINITION["States"]["waves"]
+    machine = {"StartAt": "waves", "States": {"waves": waves, "give_back": done, "write_report": done}}
+    text = re.sub(r"\$\{(\w+)\}", r"\1", json.dumps(machine))
     return str(states.create_state_machine(name="m", definition=text, roleArn=ROLE)["stateMachineArn"])
 
 
@@ -156,31 +194,74 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 def test_each_server_ends_in_its_own_way(cloud: Cloud) -> None:
-    execution = cloud.start("good", "unbootable", "stuck")
-    good, stuck = cloud.tokens("good", "stuck")
-    cloud.states.send_task_success(taskToken=good, output='{"status": "done"}')
+    execution = cloud.start("good", "unaccepted", "unbootable", "stuck")
+    cloud.answer("unbootable", "hold_server", next="give_back")
+    (stuck,) = cloud.tokens("stuck")
     cloud.states.send_task_failure(taskToken=stuck, error="ReplicationStuck", cause='{"errorMessage": "no bytes"}')
+    cloud.take_home("good")
+    cloud.take_home("unaccepted", accepted=False)
+    cloud.answer("stuck", "hold_server", next="give_back")
     told = cloud.ended(execution)
     assert told["status"] == "SUCCEEDED", told
-    outcomes = {"good": "ready", "unbootable": "failed", "stuck": "failed"}
-    assert json.loads(told["output"])["ended"] == [{"id": each, "outcome": how} for each, how in outcomes.items()]
+    ways = {"good": "home", "unaccepted": "launched", "unbootable": "failed", "stuck": "failed"}
+    assert cloud.outcomes(execution) == ways
     assert "ClientBootFailed" in cloud.note("returned", "unbootable")
     failed = json.loads(cloud.note("returned", "stuck"))["await_replication"]
     assert failed == {"Error": "ReplicationStuck", "Cause": '{"errorMessage": "no bytes"}'}
     assert not cloud.note("returned", "good")
-    assert not cloud.note("token", "unbootable")
+    assert cloud.note("close_server", "good")
+    assert not cloud.note("close_server", "unaccepted")
+    assert not cloud.note("await_replication", "unbootable")
+
+
+def test_what_failed_is_tried_again_where_it_failed(cloud: Cloud) -> None:
+    execution = cloud.start("again")
+    cloud.answer("again", "await_replication")
+    (token,) = cloud.tokens("again", stage="await_approval")
+    cloud.states.send_task_failure(taskToken=token, error="ApprovalTimedOut", cause="nobody came")
+    cloud.answer("again", "hold_server", next="await_approval")
+    until(lambda: cloud.note("await_approval", "again") != token)
+    second = cloud.note("await_approval", "again").removeprefix(token)
+    cloud.states.send_task_success(taskToken=second, output='{"status": "done", "facts": {}}')
+    cloud.take_home("again", first="await_launch")
+    assert cloud.ended(execution)["status"] == "SUCCEEDED"
+    assert cloud.outcomes(execution) == {"again": "home"}
+    assert cloud.note("boot", "again") == "xx", "it was booted once, in two calls"
+
+
+def test_a_rehearsal_is_given_back_once_it_is_proven(cloud: Cloud) -> None:
+    execution = cloud.start("drilled", goal="rehearse")
+    for stage in ("await_replication", "await_approval", "await_launch"):
+        cloud.answer("drilled", stage)
+    assert cloud.ended(execution)["status"] == "SUCCEEDED"
+    assert cloud.outcomes(execution) == {"drilled": "rehearsed"}
+    assert cloud.note("returned", "drilled") == "{}"
+    assert not cloud.note("await_commit", "drilled")
+
+
+def test_waves_come_one_after_the_other(cloud: Cloud) -> None:
+    execution = cloud.start_waves({"one": ["early"], "never-begun": ["left-out"], "two": ["late"]})
+    cloud.tokens("early")
+    time.sleep(0.3)
+    assert not cloud.note("boot", "late")
+    cloud.take_home("early")
+    cloud.take_home("late")
+    assert cloud.ended(execution)["status"] == "SUCCEEDED"
+    assert cloud.outcomes(execution) == {"early": "home", "late": "home"}
+    assert not cloud.note("boot", "left-out")
 
 
 def test_a_wait_costs_few_events_and_none_while_it_lasts(cloud: Cloud) -> None:
     execution = cloud.start("patient")
-    (token,) = cloud.tokens("patient")
+    cloud.tokens("patient")
     until(lambda: "TaskSubmitted" in {event["type"] for event in child_histories(execution)[0][-2:]})
     parked = len(child_histories(execution)[0])
     time.sleep(1)
     assert len(child_histories(execution)[0]) == parked
     # Meanwhile the parent shows its own history.
-    assert cloud.events(execution) == ["ExecutionStarted", "MapStateEntered", "MapStateStarted", "MapRunStarted"]
-    cloud.states.send_task_success(taskToken=token, output='{"status": "done"}')
+    assert cloud.events(execution)[-1] == "MapRunStarted"
+    assert "TaskSubmitted" not in cloud.events(execution)
+    cloud.take_home("patient")
     cloud.ended(execution)
     (history,) = child_histories(execution)
     assert history[0]["type"] == "TaskStateEntered"
@@ -190,30 +271,33 @@ def test_a_wait_costs_few_events_and_none_while_it_lasts(cloud: Cloud) -> None:
 
 
 def test_a_wait_that_nobody_answers_ends_by_itself(cloud: Cloud) -> None:
+    """The hold too: what nobody decides on is given back."""
     execution = cloud.start("forgotten", timeout_seconds=1)
-    assert json.loads(cloud.ended(execution)["output"])["ended"] == [{"id": "forgotten", "outcome": "failed"}]
+    assert cloud.ended(execution)["status"] == "SUCCEEDED"
+    assert cloud.outcomes(execution) == {"forgotten": "failed"}
     assert json.loads(cloud.note("returned", "forgotten"))["await_replication"]["Error"] == "States.Timeout"
     with pytest.raises(ClientError, match="TaskTimedOut"):
-        cloud.states.send_task_success(taskToken=cloud.note("token", "forgotten"), output="{}")
+        cloud.states.send_task_success(taskToken=cloud.note("await_replication", "forgotten"), output="{}")
 
 
 def test_sixty_servers_go_their_way_at_once(cloud: Cloud) -> None:
     servers = [f"{'unbootable' if number % 10 == 9 else 'many'}-{number}" for number in range(60)]
-    waiting = [server for server in servers if server.startswith("many")]
     execution = cloud.start(*servers)
-    answered: set[str] = set()
+    answered: set[tuple[str, str]] = set()
+    facts = {"await_commit": {"accepted": True}, "hold_server": {"next": "give_back"}}
+    wanted = {(server, stage) for server in servers for stage in (WAY if "many" in server else ("hold_server",))}
 
     def answer() -> bool:
-        for server in waiting:
-            if server not in answered and (token := cloud.note("token", server)):
-                cloud.states.send_task_success(taskToken=token, output='{"status": "done"}')
-                answered.add(server)
-        return len(answered) == len(waiting)
+        for server, stage in sorted(wanted - answered):
+            if token := cloud.note(stage, server):
+                told = json.dumps({"status": "done", "facts": facts.get(stage, {})})
+                cloud.states.send_task_success(taskToken=token, output=told)
+                answered.add((server, stage))
+        return answered == wanted
 
     until(answer)
-    told = cloud.ended(execution)
-    outcomes = {each["id"]: each["outcome"] for each in json.loads(told["output"])["ended"]}
-    assert outcomes == {server: "ready" if server in answered else "failed" for server in servers}
+    cloud.ended(execution)
+    assert cloud.outcomes(execution) == {server: "home" if "many" in server else "failed" for server in servers}
     histories = child_histories(execution)
     assert len(histories) == 60
     assert max(map(len, histories)) < TELLS_OF_A_WAIT

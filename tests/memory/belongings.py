@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from failback.model.run import Belonging
+    from failback.model.ending import Belonging
 
 
 class MemoryBelongings:
@@ -30,6 +30,9 @@ class MemoryBelongings:
     def made_by(self, run: str, *, server: str = "") -> Sequence[Belonging]:
         made = self._made.values()
         return [belonging for owner, of, belonging in made if owner == run and server in ("", of)]
+
+    def of_run(self, run: str) -> Sequence[Belonging]:
+        return [belonging for owner, of, belonging in self._made.values() if owner == run and not of]
 
     def remove(self, belonging: Belonging) -> bool:
         if belonging.id in self.refuse:

@@ -66,6 +66,13 @@ class MemoryHosts:
                 return name if tags.items() <= there.tags.items() else ""
         return self.open(rule)
 
+    def exchange_groups(self, instance: str, groups: Sequence[str], *, holding: str = "") -> None:
+        if instance not in self.known or not self.groups.issuperset(groups):
+            raise CloudRefused(f"{instance}: {', '.join(groups)}")
+        host = self.known[instance]
+        if not holding or holding in host.groups:
+            self.known[instance] = host.model_copy(update={"groups": tuple(groups)})
+
 
 def _holds(wide: IPv4Network | IPv6Network, narrow: IPv4Network | IPv6Network) -> bool:
     if isinstance(wide, IPv4Network) and isinstance(narrow, IPv4Network):

@@ -7,24 +7,33 @@ from typing import TYPE_CHECKING
 
 from failback.errors import RunUnknown
 from failback.model.record import RunHistory, ServerHistory
+from tests.memory.decision_book import MemoryDecisionBook
+from tests.memory.launch_book import MemoryLaunchBook
 from tests.memory.server_book import MemoryServerBook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from failback.model.ending import Outcome
     from failback.model.record import RunRecord, StageEntry
-    from failback.model.run import Outcome
 
 
 class MemoryRunLog:
-    """A RunLog; its `servers` are the book that it reads a run's servers from.
+    """A RunLog; `servers`, `decisions` and `batches` are the books that it reads a run's history from.
 
     `entries` holds those of runs' own stages, `server_entries` those of one server of a run.
     """
 
-    def __init__(self, servers: MemoryServerBook | None = None) -> None:
+    def __init__(
+        self,
+        servers: MemoryServerBook | None = None,
+        *,
+        decisions: MemoryDecisionBook | None = None,
+        batches: MemoryLaunchBook | None = None,
+    ) -> None:
         self.servers = servers or MemoryServerBook()
+        self.decisions, self.batches = decisions or MemoryDecisionBook(), batches or MemoryLaunchBook()
         self.records: dict[str, RunRecord] = {}
         self.entries: dict[str, dict[str, StageEntry]] = {}
         self.server_entries: dict[tuple[str, str], dict[str, StageEntry]] = {}
@@ -57,7 +66,13 @@ class MemoryRunLog:
             for record in self.servers.of(run)
         ]
         stages = _in_order(self.entries.get(run, {}))
-        return RunHistory(record=self.records[run], stages=stages, servers=tuple(servers))
+        return RunHistory(
+            record=self.records[run],
+            stages=stages,
+            servers=tuple(servers),
+            decisions=tuple(self.decisions.of(run)),
+            batches=tuple(self.batches.of(run)),
+        )
 
     def recent(self, limit: int) -> Sequence[RunRecord]:
         return sorted(self.records.values(), key=lambda record: record.started, reverse=True)[:limit]

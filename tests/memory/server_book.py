@@ -9,9 +9,17 @@ from failback.model.server import ServerRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from failback.model.request import ServerRequest
-    from failback.model.server import BeforeImage, ReplicationProgress, ServerOutcome, ServerPlan
+    from failback.model.server import (
+        BeforeImage,
+        Milestone,
+        Milestones,
+        ReplicationProgress,
+        ServerOutcome,
+        ServerPlan,
+    )
 
 
 class MemoryServerBook:
@@ -48,9 +56,18 @@ class MemoryServerBook:
     def settle(self, run: str, server: str, outcome: ServerOutcome) -> None:
         self._keep(run, server, "outcome", outcome)
 
-    def _keep(self, run: str, server: str, name: str, value: object) -> None:
+    def reach(self, run: str, server: str, milestone: Milestone, at: datetime) -> Milestones:
+        before = self._known(run, server).milestones
+        after = before.model_copy(update={milestone: getattr(before, milestone) or at})
+        self._keep(run, server, "milestones", after)
+        return after
+
+    def _known(self, run: str, server: str) -> ServerRecord:
         known = self.find(run, server)
         if known is None:
             message = f"run {run} has no server {server}: it was never enlisted"
             raise RunUnknown(message)
-        self.records[run, server] = known.model_copy(update={name: value})
+        return known
+
+    def _keep(self, run: str, server: str, name: str, value: object) -> None:
+        self.records[run, server] = self._known(run, server).model_copy(update={name: value})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -27,6 +28,9 @@ PLACES = Places(
     snapshot_keys=[],
     machine="arn:aws:states:eu-west-1:123456789012:stateMachine:p",
     client_roles=["arn:aws:iam::123456789012:role/p-client-home"],
+    watcher="arn:aws:lambda:eu-west-1:123456789012:function:p-watch",
+    hooks=["arn:aws:lambda:eu-west-1:123456789012:function:traffic"],
+    documents=["stop-web"],
 )
 ACTIONS: dict[str, list[str]] = {
     "run_log": ["dynamodb:Query"],
@@ -50,9 +54,15 @@ ACTIONS: dict[str, list[str]] = {
         "ec2:AuthorizeSecurityGroupIngress",
         "ec2:RevokeSecurityGroupIngress",
         "ec2:CreateTags",
+        "ec2:ModifyNetworkInterfaceAttribute",
     ],
     "task_tokens": ["states:SendTaskSuccess", "states:SendTaskFailure"],
     "client_roles": ["sts:AssumeRole"],
+    "launch_jobs": ["drs:StartFailbackLaunch", "drs:TagResource", "drs:DescribeJobs"],
+    "documents": ["ssm:SendCommand", "ssm:GetCommandInvocation"],
+    "hooks": ["lambda:InvokeFunction"],
+    "watcher": ["lambda:InvokeFunction"],
+    "state_machine": ["states:StartExecution"],
 }
 
 
@@ -81,7 +91,7 @@ def test_a_star_has_a_reason_and_everything_else_is_named(word: str) -> None:
             assert "*" not in resource[:-1]
             assert not resource.endswith("/*") or each.why
             if resource == "*":
-                assert all(":Describe" in action or action.startswith("sts:") for action in each.actions)
+                assert all(re.match(r"\w+:(Describe|Get|List)|sts:", action) for action in each.actions)
 
 
 def test_the_bucket_and_its_objects_are_told_apart() -> None:
@@ -162,3 +172,16 @@ def test_tokens_are_answered_of_this_machine_and_its_children() -> None:
 def test_only_the_roles_of_targets_with_keys_are_assumed() -> None:
     assert of("sts:AssumeRole", allowed("client_roles")).resources == tuple(PLACES.client_roles)
     assert allowed("client_roles", replace(PLACES, client_roles=[])) == []
+
+
+def test_only_what_is_taken_home_is_launched_and_only_named_hooks_are_called() -> None:
+    jobs = allowed("launch_jobs")
+    assert of("drs:StartFailbackLaunch", jobs).conditions == {"Null": {"aws:ResourceTag/drs-failback:target": "false"}}
+    assert of("drs:TagResource", jobs).resources == ("arn:aws:drs:eu-west-1:123456789012:job/*",)
+    assert of("lambda:InvokeFunction", allowed("hooks")).resources == tuple(PLACES.hooks)
+    assert of("lambda:InvokeFunction", allowed("watcher")).resources == (PLACES.watcher,)
+    send = of("ssm:SendCommand", allowed("documents"))
+    assert send.resources[0] == "arn:aws:ssm:eu-west-1:123456789012:document/stop-web"
+    assert send.resources[-1] == "arn:aws:ec2:eu-west-1:123456789012:instance/*"
+    nobody = replace(PLACES, hooks=[], documents=[])
+    assert (allowed("hooks", nobody), allowed("documents", nobody)) == ([], [])

@@ -175,9 +175,10 @@ def test_the_watcher_is_woken_by_the_clock_and_by_drs(synthesis: Synthesis) -> N
     arn = {"Fn::GetAtt": [watcher, "Arn"]}
     rules = synthesis.resources("Events::Rule")
     assert {each.get("ScheduleExpression") for each in rules.values()} == {"rate(1 minute)", None}
+    rules = {name: each for name, each in rules.items() if all(target["Arn"] == arn for target in each["Targets"])}
+    assert len(rules) == 2
     patterns = [each["EventPattern"] for each in rules.values() if "EventPattern" in each]
     assert patterns == [{"source": ["aws.drs"], "detail-type": ["DRS Recovery Instance Failback State Change"]}]
-    assert all(target["Arn"] == arn for each in rules.values() for target in each["Targets"])
     permissions = synthesis.resources("Lambda::Permission").values()
     sources = {each["SourceArn"]["Fn::GetAtt"][0] for each in permissions if each["FunctionName"] == arn}
     assert sources == set(rules)
@@ -186,11 +187,27 @@ def test_the_watcher_is_woken_by_the_clock_and_by_drs(synthesis: Synthesis) -> N
     assert settings["MaximumRetryAttempts"] == 0
 
 
-def test_the_watcher_answers_tokens_and_changes_nothing_else(synthesis: Synthesis) -> None:
+def test_what_ends_an_execution_of_the_machine_is_cleaned_up_after(synthesis: Synthesis) -> None:
+    """A child of a Distributed Map is of another ARN: its end is its run's business."""
+    name = "drs-failback-clean-up-aborted"
+    (door,) = (key for key, each in functions(synthesis).items() if each["FunctionName"] == name)
+    found = [each for each in synthesis.resources("Events::Rule").values() if "aws.states" in str(each)]
+    (rule,) = found
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": [door, "Arn"]}]
+    detail = rule["EventPattern"]["detail"]
+    assert detail["status"] == ["ABORTED", "TIMED_OUT", "FAILED"]
+    (machine,) = detail["stateMachineArn"]
+    assert machine["Fn::Join"][1][-1] == ":stateMachine:drs-failback"
+
+
+def test_the_watcher_launches_answers_tokens_and_changes_nothing_else(synthesis: Synthesis) -> None:
     actions = {action for each in policies_of(synthesis, "failback-watch") for action in actions_of(each)}
     assert {"states:SendTaskSuccess", "states:SendTaskFailure", "drs:DescribeRecoveryInstances"} <= actions
     assert not {action for action in actions if action.startswith(("ec2:", "s3:", "ssm:"))}
-    assert [action for action in actions if action.startswith("drs:")] == ["drs:DescribeRecoveryInstances"]
+    assert {action for action in actions if action.startswith("drs:")} == {
+        "drs:DescribeRecoveryInstances", "drs:StartFailbackLaunch", "drs:TagResource", "drs:DescribeJobs",
+        "drs:DescribeJobLogItems",
+    }  # fmt: skip
 
 
 def test_no_function_ends_a_recovery_instance(synthesis: Synthesis) -> None:
@@ -203,14 +220,14 @@ def test_no_function_ends_a_recovery_instance(synthesis: Synthesis) -> None:
     ending = ("Terminate", "Disconnect", "Delete", "Stop", "Start")
     named = [name for name in actions if name.startswith(("drs:", "ec2:"))]
     touching = {name for name in named if name.partition(":")[2].startswith(ending)}
-    assert touching == {"ec2:DeleteSnapshot", "drs:StopFailback"}
+    assert touching == {"ec2:DeleteSnapshot", "drs:StopFailback", "drs:StartFailbackLaunch"}
 
 
 def test_targets_are_parameters(synthesis: Synthesis) -> None:
     (parameter,) = synthesis.resources("SSM::Parameter").values()
     assert parameter["Name"] == "/drs-failback/targets/azure-home"
     assert TARGET.validate_json(parameter["Value"]) == synthesis.deployment.targets[0]
-    outputs = {"StateMachineArn", "RunLogTable", "ImageBucket", "TargetsPrefix", "RolesAtAzure"}
+    outputs = {"StateMachineArn", "RunLogTable", "ImageBucket", "TargetsPrefix", "DecideFunction", "RolesAtAzure"}
     assert set(synthesis.template["Outputs"]) == outputs
 
 

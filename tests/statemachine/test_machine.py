@@ -6,13 +6,14 @@ import inspect
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from failback import errors
 from failback.contracts import read_contract
 from failback.model.run import WAIT_MARGIN_SECONDS, RunState
+from failback.model.server import ServerOutcome
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "statemachine" / "failback.asl.json").read_text(encoding="utf-8")
@@ -26,7 +27,7 @@ def levels(machine: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 LEVELS = levels(MACHINE)
-(SERVERS,) = LEVELS[1:]
+WAVES, SERVERS = LEVELS[1:]
 STATES: dict[str, dict[str, Any]] = {name: state for level in LEVELS for name, state in level["States"].items()}
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 STAGES = {path.parent.name: read_contract(path.parent) for path in (ROOT / "lambdas" / "stages").glob("*/stage.json")}
@@ -46,12 +47,24 @@ RETRIED = {
 }
 # Where a stage's failure leads; all others give back what the run has made.
 CAUGHT_BY = {
+    **{name: "hold_server" for name in SERVERS["States"] if name in TASKS},
     "check_request": "request_refused",
     "give_back": "write_report",
     "write_report": "report_failed",
+    "begin_wave": "wave_broken",
+    "hold_server": "give_back_server",
     "give_back_server": "server_failed",
-    **{name: "give_back_server" for name in SERVERS["States"] if name in TASKS and name != "give_back_server"},
+    # It's home by then; what couldn't be removed is told.
+    "close_server": "server_home",
 }
+BOUNDS = {
+    "await_replication": "replication",
+    "await_approval": "approval",
+    "await_launch": "launch",
+    "await_commit": "commit",
+    "hold_server": "hold",
+}
+"""Which of the run's time-outs bounds a wait."""
 
 
 def nexts(state: dict[str, Any]) -> set[str]:
@@ -94,7 +107,7 @@ def test_a_task_outlasts_its_function_by_a_little(name: str) -> None:
 def test_a_wait_has_an_end_of_its_own_and_isnt_begun_again(name: str) -> None:
     """The watcher answers at the deadline; where it doesn't, the wait ends once, a little later."""
     task = TASKS[name]
-    assert task["TimeoutSecondsPath"] == "$.timeout_seconds"
+    assert task["TimeoutSecondsPath"] == f"$.timeouts.{BOUNDS[name]}"
     assert "TimeoutSeconds" not in task
     assert not {"States.Timeout", "States.ALL"} & {error for rule in task["Retry"] for error in rule["ErrorEquals"]}
     assert task["Parameters"]["Payload"] == {"token.$": "$$.Task.Token", "state.$": "$"}
@@ -135,7 +148,7 @@ def test_every_choice_has_a_default() -> None:
     assert [name for name, state in STATES.items() if state["Type"] == "Choice" and "Default" not in state] == []
 
 
-@pytest.mark.parametrize("level", LEVELS, ids=["machine", "server"])
+@pytest.mark.parametrize("level", LEVELS, ids=["machine", "wave", "server"])
 def test_every_next_exists_and_every_state_is_reached(level: dict[str, Any]) -> None:
     states = level["States"]
     reached, waiting = set(), [level["StartAt"]]
@@ -148,7 +161,7 @@ def test_every_next_exists_and_every_state_is_reached(level: dict[str, Any]) -> 
     assert reached == set(states)
 
 
-@pytest.mark.parametrize("level", LEVELS, ids=["machine", "server"])
+@pytest.mark.parametrize("level", LEVELS, ids=["machine", "wave", "server"])
 def test_every_state_can_end(level: dict[str, Any]) -> None:
     states = level["States"]
     ends = {name for name, state in states.items() if state["Type"] in {"Succeed", "Fail"} or state.get("End")}
@@ -161,38 +174,65 @@ def test_a_server_never_fails_its_map() -> None:
     """Whatever happens to one, its child succeeds and says how it ended; the Map's own failure gives back the run."""
     assert not [name for name, state in SERVERS["States"].items() if state["Type"] == "Fail"]
     ends = [state for state in SERVERS["States"].values() if state.get("End")]
-    assert {end["Parameters"]["outcome"] for end in ends} == {"ready", "failed"}
-    (outer,) = (state for state in MACHINE["States"].values() if "ItemProcessor" in state)
-    assert outer["ToleratedFailurePercentage"] == 100.0
-    assert outer["ResultPath"] is None
-    assert [rule["Next"] for rule in outer["Catch"]] == ["give_back"]
-    assert outer["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    known = set(get_args(ServerOutcome.model_fields["outcome"].annotation))
+    assert {end["Parameters"]["outcome"] for end in ends} == known - {"skipped"}
+    servers, waves = STATES["servers"], STATES["waves"]
+    assert servers["ToleratedFailurePercentage"] == 100.0
+    assert servers["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    # What breaks this Map breaks its wave, and so the Map of the waves.
+    assert "Catch" not in servers
+    assert [rule["Next"] for rule in waves["Catch"]] == ["give_back"]
+    assert waves["MaxConcurrency"] == 1
+    assert {servers["ResultPath"], waves["ResultPath"]} == {None}
 
 
 def test_a_childs_state_is_all_that_its_stages_need() -> None:
-    """What the Map selects, filled from a run's state as it is when the Map begins."""
+    """What both Maps select, filled from a run's state as it is when the first one begins."""
     example = json.loads((ROOT / "lambdas/stages/boot_test/example.json").read_text(encoding="utf-8"))
     servers = [{"id": "i-0123456789abcdef0"}, {"id": "i-0123456789abcdef1"}]
-    parent = {**example["event"], "timeout_seconds": 7200, "replication": {}, "servers": servers}
-    (outer,) = (state for state in MACHINE["States"].values() if "ItemProcessor" in state)
-    child = {
-        name.removesuffix(".$"): selected(value, parent) if name.endswith(".$") else value
-        for name, value in outer["ItemSelector"].items()
-    }
+    wave = {"name": "first", "on_failure": "stop", "servers": servers}
+    more = {"timeouts": {"hold": 7200}, "replication": {}, "cutover": {}, "servers": servers, "waves": [wave]}
+    parent = {**example["event"], **more}
+    of_wave = selection(STATES["waves"], parent, wave)
+    child = selection(STATES["servers"], of_wave, servers[0])
     state, whole = RunState.model_validate(child), RunState.model_validate(parent)
     assert state.one == "i-0123456789abcdef0"
     assert (state.run, state.target, state.home, state.plan) == (whole.run, whole.target, whole.home, whole.plan)
-    assert state.timeout_seconds == 7200
+    assert state.timeouts == {"hold": 7200}
     assert state.failed == {}
+    assert state.wave is not None
+    assert state.wave.name == "first"
     # A child tells its own story: the run's other servers and finished stages aren't in it.
-    assert state.servers == ()
+    assert (state.servers, state.waves, state.wave.servers) == ((), (), ())
     assert len(json.dumps(child)) < 20_000
 
 
-def selected(path: str, parent: dict[str, Any]) -> object:
+def test_what_a_person_has_tried_again_begins_at_any_stage_that_can_fail() -> None:
+    again = {rule["StringEquals"]: rule["Next"] for rule in STATES["taken_up"]["Choices"]}
+    held = {name for name, way in CAUGHT_BY.items() if way == "hold_server"}
+    assert {*again, STATES["taken_up"]["Default"]} == held
+    assert all(name == stage for name, stage in again.items())
+
+
+def selection(state: dict[str, Any], parent: dict[str, Any], item: object) -> dict[str, Any]:
+    """What a Map gives to its child for an item."""
+    return filled(state["ItemSelector"], parent, item)
+
+
+def filled(template: dict[str, Any], parent: dict[str, Any], item: object) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, value in template.items():
+        if name.endswith(".$"):
+            made[name.removesuffix(".$")] = selected(value, parent, item)
+        else:
+            made[name] = filled(value, parent, item) if isinstance(value, dict) else value
+    return made
+
+
+def selected(path: str, parent: dict[str, Any], item: object) -> object:
     """What a path selects for a child."""
     if path == "$$.Map.Item.Value":
-        return parent["servers"][0]
+        return item
     value: Any = parent
     for name in path.removeprefix("$.").split("."):
         value = value[name]

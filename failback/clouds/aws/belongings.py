@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from failback.clouds.aws.answers import code_of
 from failback.clouds.aws.objects import UPLOAD_NOTES, S3Objects, S3Uploads
 from failback.errors import NotGivenBack
-from failback.model.run import Belonging
+from failback.model.ending import Belonging
 from failback.naming import RUN_TAG, SERVER_TAG
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class AwsBelongings:
         ]
         self._found_for.update({(each.kind, each.id): run for each in found})
         return found
+
+    def of_run(self, run: str) -> Sequence[Belonging]:
+        """All but rules: here nothing else is made for a server."""
+        return [each for each in self.made_by(run) if each.kind != "rule"]
 
     def remove(self, belonging: Belonging) -> bool:
         try:

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
 from failback.clouds.aws.answers import code_of, portions
+from failback.errors import CloudRefused
 from failback.model.recovery import Host
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ class Ec2Hosts:
 
     def describe(self, ids: Sequence[str]) -> Mapping[str, Host]:
         return {
-            host.id: host
+            instance["InstanceId"]: _host(instance)
             for some in portions(ids, _MOST_VALUES)
             # By a filter: asked for by its id, one that isn't there would fail the call for all.
-            for host in self._hosts([{"Name": "instance-id", "Values": some}])
+            for instance in self._instances([{"Name": "instance-id", "Values": some}])
         }
 
     def admits(self, groups: Sequence[str], cidr: str) -> bool:
@@ -74,6 +75,33 @@ class Ec2Hosts:
             return self._adopted(group, asked, tags)
         return made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
 
+    def exchange_groups(self, instance: str, groups: Sequence[str], *, holding: str = "") -> None:
+        """One call for each interface that has others.
+
+        Refuses (CloudRefused) interfaces that differ: what each of them had couldn't be given back to it.
+        """
+        found = list(self._instances([{"Name": "instance-id", "Values": [instance]}]))
+        if not found:
+            message = (
+                f"EC2 has no instance {instance}. Usually it was terminated; its security groups can't be changed."
+            )
+            raise CloudRefused(message)
+        there = {
+            interface["NetworkInterfaceId"]: frozenset(group["GroupId"] for group in interface["Groups"])
+            for interface in found[0].get("NetworkInterfaces", ())
+        }
+        others = {name: given for name, given in there.items() if given != set(groups)}
+        if holding:
+            others = {name: given for name, given in others.items() if holding in given}
+        elif len(set(others.values())) > 1:
+            message = (
+                f"The network interfaces of {instance} have different security groups: {_told(others)}. Exchanging "
+                "them couldn't be undone. Give all of them the same ones, or choose another kind of fence."
+            )
+            raise CloudRefused(message)
+        for name in others:
+            self._ec2.modify_network_interface_attribute(NetworkInterfaceId=name, Groups=groups)
+
     def _adopted(self, group: str, asked: Network, tags: Mapping[str, str]) -> str:
         """The rule that's there, if it has all of our tags: made by an answer that was lost."""
         for rule in self._rules([group]):
@@ -83,10 +111,10 @@ class Ec2Hosts:
                 return rule["SecurityGroupRuleId"]
         return ""
 
-    def _hosts(self, filters: list[FilterTypeDef]) -> Iterator[Host]:
+    def _instances(self, filters: list[FilterTypeDef]) -> Iterator[InstanceTypeDef]:
         for page in self._ec2.get_paginator("describe_instances").paginate(Filters=filters):
             for reservation in page["Reservations"]:
-                yield from map(_host, reservation["Instances"])
+                yield from reservation["Instances"]
 
     def _rules(self, groups: Sequence[str]) -> Iterator[SecurityGroupRuleTypeDef]:
         pages = self._ec2.get_paginator("describe_security_group_rules").paginate(
@@ -94,6 +122,10 @@ class Ec2Hosts:
         )
         for page in pages:
             yield from page["SecurityGroupRules"]
+
+
+def _told(interfaces: Mapping[str, frozenset[str]]) -> str:
+    return "; ".join(f"{name} has {', '.join(sorted(groups))}" for name, groups in interfaces.items())
 
 
 def _host(instance: InstanceTypeDef) -> Host:

@@ -4,8 +4,10 @@
 |---|---|---|
 | run#ID | run | `record`, and `outcome` and `ended` once it's closed; `kind` and `started` for the index |
 | run#ID | stage#NAME | `entry`, and beside it `began` (from the first call) and `calls` (counted) |
-| run#ID | server#ID | a server's `request`, and as they come `plan`, `before`, `progress`, `outcome` |
+| run#ID | server#ID | a server's `request`, and as they come `plan`, `before`, `progress`, `outcome`, or a milestone |
 | run#ID | server#ID#stage#NAME | as a stage of the run |
+| run#ID | decision#SUBJECT#SCOPE#AT | `decision`; never changed |
+| run#ID | launch#BATCH | `batch` |
 | lease#NAME | lease | `holder`, and `until` in seconds since 1970 |
 | waiting | MILESTONE#RUN#SERVER | `parked`, and its `token` once more, for conditions |
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 KEPT = timedelta(days=400)
 WAITING = "waiting"
 SERVERS = "server#"
+DECISIONS = "decision#"
 _STAGE = "stage#"
 
 
@@ -52,6 +55,8 @@ def stage_key(run: str, stage: str, server: str) -> Item:
 
 def stage_owner(sk: str) -> str | None:
     """Whose stage an item with that `sk` is: a server's id, empty for the run itself; None if it's no stage's."""
+    if not sk.startswith((_STAGE, SERVERS)):
+        return None
     before, found, _ = sk.partition(_STAGE)
     return before.removeprefix(SERVERS).removesuffix("#") if found else None
 

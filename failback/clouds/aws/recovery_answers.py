@@ -52,6 +52,7 @@ def source_of(item: Answer) -> SourceServer:
         id=item["sourceServerID"],
         architecture=properties.get("architecture", ""),
         hostname=_hostname(properties),
+        replication_state=item.get("dataReplicationInfo", {}).get("dataReplicationState", ""),
     )
 
 

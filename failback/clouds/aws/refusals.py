@@ -70,6 +70,8 @@ RIGHTS = {
     "StartSnapshot": "ebs:StartSnapshot (and ec2:CreateTags; with encryption by default kms:GenerateDataKey*)",
     "RegisterImage": "ec2:RegisterImage (and ec2:CreateTags)",
     "AuthorizeSecurityGroupIngress": "ec2:AuthorizeSecurityGroupIngress (and ec2:CreateTags)",
+    "SendCommand": "ssm:SendCommand (on the document and on the instance)",
+    "ModifyNetworkInterfaceAttribute": "ec2:ModifyNetworkInterfaceAttribute (on the interface and on its new groups)",
     "AssumeRole": "sts:AssumeRole (or the role doesn't trust the stage's)",
     "DescribeRecoveryInstances": "drs:DescribeRecoveryInstances",
     "DescribeSourceServers": "drs:DescribeSourceServers",

@@ -6,11 +6,13 @@ from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from failback.clouds.aws.items import expiry, key, moment, partition, stage_key, stage_owner
+from failback.clouds.aws.decision_book import read_decision
+from failback.clouds.aws.items import DECISIONS, SERVERS, expiry, key, moment, partition, stage_key, stage_owner
+from failback.clouds.aws.launch_book import LAUNCHES, read_batch
 from failback.clouds.aws.server_book import read_server
 from failback.errors import RunUnknown
+from failback.model.ending import Outcome
 from failback.model.record import RunHistory, RunRecord, ServerHistory, StageEntry
-from failback.model.run import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,11 +143,20 @@ def _history(record: Mapping[str, AttributeValueTypeDef], items: Mapping[str, It
         if owner is not None and "entry" in item:
             stages[owner].append(_entry(item))
     in_order = {owner: tuple(sorted(entries, key=lambda entry: entry.began)) for owner, entries in stages.items()}
-    records = sorted(
-        (read_server(item) for sk, item in items.items() if stage_owner(sk) is None), key=lambda each: each.id
+    records = (read_server(item) for item in _kind(items, SERVERS))
+    servers = [ServerHistory(record=each, stages=in_order.get(each.id, ())) for each in records]
+    return RunHistory(
+        record=_record(record),
+        stages=in_order.get("", ()),
+        servers=tuple(sorted(servers, key=lambda each: each.record.id)),
+        decisions=tuple(sorted(map(read_decision, _kind(items, DECISIONS)), key=lambda each: each.at)),
+        batches=tuple(sorted(map(read_batch, _kind(items, LAUNCHES)), key=lambda each: (each.at, each.id))),
     )
-    servers = tuple(ServerHistory(record=each, stages=in_order.get(each.id, ())) for each in records)
-    return RunHistory(record=_record(record), stages=in_order.get("", ()), servers=servers)
+
+
+def _kind(items: Mapping[str, Item], prefix: str) -> list[Item]:
+    """Items of one kind; a server's stages lie beside its own."""
+    return [item for sk, item in items.items() if sk.startswith(prefix) and stage_owner(sk) is None]
 
 
 def _record(item: Mapping[str, AttributeValueTypeDef]) -> RunRecord:

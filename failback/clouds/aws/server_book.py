@@ -5,10 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from failback.clouds.aws.items import SERVERS, expiry, partition, server_key
+from failback.clouds.aws.items import SERVERS, expiry, moment, partition, server_key
 from failback.errors import RunUnknown
 from failback.model.request import ServerRequest
-from failback.model.server import BeforeImage, ReplicationProgress, ServerOutcome, ServerPlan, ServerRecord
+from failback.model.server import (
+    BeforeImage,
+    Milestones,
+    ReplicationProgress,
+    ServerOutcome,
+    ServerPlan,
+    ServerRecord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
 
     from failback.clouds.aws.items import Item
     from failback.model.facts import Facts
+    from failback.model.server import Milestone
 
 _PARTS: dict[str, type[Facts]] = {
     "request": ServerRequest,
@@ -69,6 +77,10 @@ class DynamoServerBook:
         kept = self._keep(run, server, "before", before, value="if_not_exists(#part, :value)")
         return BeforeImage.model_validate_json(kept["before"]["S"])
 
+    def reach(self, run: str, server: str, milestone: Milestone, at: datetime) -> Milestones:
+        # An attribute each, so that whoever notes one never writes another one over.
+        return _milestones(self._set(run, server, milestone, moment(at), value="if_not_exists(#part, :value)"))
+
     def progress(self, run: str, server: str, progress: ReplicationProgress) -> None:
         self._keep(run, server, "progress", progress)
 
@@ -84,6 +96,9 @@ class DynamoServerBook:
     def _keep(
         self, run: str, server: str, part: str, facts: Facts, *, value: str = ":value"
     ) -> Mapping[str, AttributeValueTypeDef]:
+        return self._set(run, server, part, facts.model_dump_json(), value=value)
+
+    def _set(self, run: str, server: str, part: str, text: str, *, value: str) -> Mapping[str, AttributeValueTypeDef]:
         """Set one attribute; the item as it is afterwards."""
         try:
             return self._dynamodb.update_item(
@@ -92,7 +107,7 @@ class DynamoServerBook:
                 UpdateExpression=f"SET #part = {value}",
                 ConditionExpression="attribute_exists(pk)",
                 ExpressionAttributeNames={"#part": part},
-                ExpressionAttributeValues={":value": {"S": facts.model_dump_json()}},
+                ExpressionAttributeValues={":value": {"S": text}},
                 ReturnValues="ALL_NEW",
             )["Attributes"]
         except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
@@ -103,4 +118,9 @@ class DynamoServerBook:
 def read_server(item: Mapping[str, AttributeValueTypeDef]) -> ServerRecord:
     """A server's record from its item."""
     parts = {name: model.model_validate_json(item[name]["S"]) for name, model in _PARTS.items() if name in item}
-    return ServerRecord.model_validate({"id": item["sk"]["S"].removeprefix(SERVERS), **parts})
+    known = {"id": item["sk"]["S"].removeprefix(SERVERS), "milestones": _milestones(item), **parts}
+    return ServerRecord.model_validate(known)
+
+
+def _milestones(item: Mapping[str, AttributeValueTypeDef]) -> Milestones:
+    return Milestones.model_validate({name: item[name]["S"] for name in Milestones.model_fields if name in item})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from failback.clouds.azure.removal import remove_disk, remove_interface, remove_machine, remove_snapshot
-from failback.model.run import Belonging
+from failback.model.ending import Belonging
 from failback.naming import RUN_TAG, SERVER_TAG
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ class AzureBelongings:
 
     def made_by(self, run: str, *, server: str = "") -> Sequence[Belonging]:
         """Machines, interfaces, disks (the client image among them), snapshots: what's used comes after its user."""
+        return [each for of, each in self._made_by(run) if server in {"", of}]
+
+    def of_run(self, run: str) -> Sequence[Belonging]:
+        return [each for of, each in self._made_by(run) if not of]
+
+    def _made_by(self, run: str) -> Iterator[tuple[str, Belonging]]:
+        """Everything, with the server that it was made for."""
         compute, network, group = self.place.compute, self.place.network, self.place.group
         lists: dict[str, Iterable[Any]] = {
             "machine": compute.virtual_machines.list(group),
@@ -44,7 +51,8 @@ class AzureBelongings:
             "disk": compute.disks.list_by_resource_group(group),
             "snapshot": compute.snapshots.list_by_resource_group(group),
         }
-        return [each for kind, items in lists.items() for each in _tagged(kind, items, run, server)]
+        for kind, items in lists.items():
+            yield from _tagged(kind, items, run)
 
     def remove(self, belonging: Belonging) -> bool:
         """Begin or continue the removal; a disk's access is ended before."""
@@ -54,8 +62,9 @@ class AzureBelongings:
         return _COMMANDS[belonging.kind].format(id=belonging.id)
 
 
-def _tagged(kind: str, items: Iterable[Any], run: str, server: str) -> Iterator[Belonging]:
+def _tagged(kind: str, items: Iterable[Any], run: str) -> Iterator[tuple[str, Belonging]]:
     for item in items:
         tags = item.tags or {}
-        if tags.get(RUN_TAG) == run and server in {"", tags.get(SERVER_TAG)}:
-            yield Belonging(cloud=CLOUD, kind=kind, id=str(item.id), name=str(item.name))
+        if tags.get(RUN_TAG) == run:
+            thing = Belonging(cloud=CLOUD, kind=kind, id=str(item.id), name=str(item.name))
+            yield tags.get(SERVER_TAG, ""), thing

@@ -14,6 +14,8 @@ from failback.clouds.azure.images import MIB, AzureImages, Slice
 from failback.clouds.azure.machines import AzureMachines
 from failback.clouds.azure.place import AzurePlace
 from failback.clouds.azure.signatures import blot_logs
+from failback.clouds.azure.signs import AzureSigns
+from failback.clouds.azure.takeovers import AzureTakeovers
 from failback.model.target import StoredSecret
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class AzureHome:
     place: AzurePlace
     images: AzureImages
     machines: AzureMachines
+    takeovers: AzureTakeovers
+    signs: AzureSigns
     belongings: AzureBelongings
     assertion: Assertion | None
 
@@ -88,7 +92,15 @@ def connect(target: AzureTarget, way_in: WayIn) -> AzureHome:
     }
     place = AzurePlace(target, ComputeManagementClient(**settings), NetworkManagementClient(**settings))
     images = AzureImages(place, way_in.clock, Slice(size=way_in.slice_mib * MIB) if way_in.slice_mib else Slice())
-    return AzureHome(place, images, AzureMachines(place), AzureBelongings(place), assertion)
+    return AzureHome(
+        place=place,
+        images=images,
+        machines=AzureMachines(place),
+        takeovers=AzureTakeovers(place),
+        signs=AzureSigns(place),
+        belongings=AzureBelongings(place),
+        assertion=assertion,
+    )
 
 
 def _credential(target: AzureTarget, way_in: WayIn) -> tuple[TokenCredential, Assertion | None]:

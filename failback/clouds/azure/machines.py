@@ -9,19 +9,19 @@ Unconfirmed: that every subscription takes the security type Standard when it's 
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from failback.clouds.azure.console import console_text
 from failback.clouds.azure.disks import attached, boot_disk_name, data_disks_of
 from failback.clouds.azure.interfaces import interface_name, private_address
+from failback.clouds.azure.machine_body import NewMachine, begin_machine
 from failback.clouds.azure.owners import check_maker
 from failback.clouds.azure.parts import make_parts
 from failback.clouds.azure.place import settled
 from failback.clouds.azure.removal import remove_disk, remove_interface, remove_machine
 from failback.clouds.azure.sizes import Sizes
-from failback.clouds.azure.variants import OS_TYPES
+from failback.clouds.azure.stands import encoded
 from failback.errors import CloudBusy
 from failback.home_ports import MachineNeeds
 
@@ -74,7 +74,7 @@ class AzureMachines:
     def tell(self, name: str, user_data: str) -> None:
         from azure.core.exceptions import HttpResponseError
 
-        change: Any = {"properties": {"userData": _encoded(user_data)}}
+        change: Any = {"properties": {"userData": encoded(user_data)}}
         try:
             settled(self.place.compute.virtual_machines.begin_update(self.place.group, name, change))
         except HttpResponseError as error:
@@ -104,33 +104,15 @@ class AzureMachines:
         return all([remove_disk(self.place, each) for each in disks])
 
     def _begin(self, machine: MachineToBuild, parts: Parts, size: str) -> None:
-        """Begin to make the machine: it's minutes until it runs, and the next calls look."""
-        properties = {
-            "hardwareProfile": {"vmSize": size},
-            "storageProfile": _storage(machine, parts),
-            "networkProfile": {"networkInterfaces": [{"id": parts.interface, "properties": {"primary": True}}]},
-            "securityProfile": {"securityType": "Standard"},
-            "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},
-            "userData": _encoded(machine.user_data),
-        }
-        assigned = {"type": "UserAssigned", "userAssignedIdentities": {machine.identity: {}}}
-        body: Any = {
-            "location": self.place.target.location,
-            "tags": dict(machine.tags),
-            "properties": properties,
-            **({"identity": assigned} if machine.identity else {}),
-        }
-        machines = self.place.compute.virtual_machines
-        machines.begin_create_or_update(self.place.group, machine.name, body, polling=False)
-
-
-def _storage(machine: MachineToBuild, parts: Parts) -> Mapping[str, Any]:
-    # Only generation 2 knows another controller than SCSI, and only there may one be named.
-    controller = {"diskControllerType": "SCSI"} if machine.firmware == "uefi" else {}
-    boot = {"createOption": "Attach", "osType": OS_TYPES[machine.os], "managedDisk": {"id": parts.boot}}
-    data = [attached(disk, disk_id) for disk, disk_id in zip(machine.disks, parts.data, strict=True)]
-    return {**controller, "osDisk": {**boot, "deleteOption": "Detach"}, "dataDisks": data}
-
-
-def _encoded(user_data: str) -> str:
-    return base64.b64encode(user_data.encode()).decode()
+        new = NewMachine(
+            size=size,
+            os=machine.os,
+            firmware=machine.firmware,
+            boot=parts.boot,
+            data=[attached(disk, disk_id) for disk, disk_id in zip(machine.disks, parts.data, strict=True)],
+            interface=parts.interface,
+            tags=machine.tags,
+            user_data=machine.user_data,
+            identity=machine.identity,
+        )
+        begin_machine(self.place, machine.name, new)

@@ -35,24 +35,46 @@ class AzurePlace:
         """The resource group's name."""
         return self.target.resource_group
 
+    @property
+    def group_path(self) -> str:
+        """What ids of the resource group's things begin with."""
+        return f"/subscriptions/{self.target.subscription_id}/resourceGroups/{self.group}"
+
     def disk(self, name: str) -> Disk | None:
         """A managed disk."""
-        return _found(lambda: self.compute.disks.get(self.group, name))
+        return found(lambda: self.compute.disks.get(self.group, name))
 
     def snapshot(self, name: str) -> Snapshot | None:
         """A snapshot of a disk."""
-        return _found(lambda: self.compute.snapshots.get(self.group, name))
+        return found(lambda: self.compute.snapshots.get(self.group, name))
 
     def machine(self, name: str) -> VirtualMachine | None:
         """A virtual machine."""
-        return _found(lambda: self.compute.virtual_machines.get(self.group, name))
+        return found(lambda: self.compute.virtual_machines.get(self.group, name))
 
     def interface(self, name: str) -> NetworkInterface | None:
         """A network interface."""
-        return _found(lambda: self.network.network_interfaces.get(self.group, name))
+        return found(lambda: self.network.network_interfaces.get(self.group, name))
+
+    def disk_by_id(self, resource_id: str) -> Disk | None:
+        """A managed disk, in whatever resource group."""
+        group, name = group_and_name(resource_id)
+        return found(lambda: self.compute.disks.get(group, name))
+
+    def interface_by_id(self, resource_id: str) -> NetworkInterface | None:
+        """A network interface, in whatever resource group."""
+        group, name = group_and_name(resource_id)
+        return found(lambda: self.network.network_interfaces.get(group, name))
 
 
-def _found(get: Callable[[], T]) -> T | None:
+def group_and_name(resource_id: str) -> tuple[str, str]:
+    """The resource group and the name in `/subscriptions/S/resourceGroups/GROUP/providers/NAMESPACE/TYPE/NAME`."""
+    parts = resource_id.split("/")
+    return parts[4], parts[-1]
+
+
+def found(get: Callable[[], T]) -> T | None:
+    """What there is, or None where there's nothing of that name."""
     from azure.core.exceptions import ResourceNotFoundError
 
     try:

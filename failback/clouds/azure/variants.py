@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from failback.errors import ImportFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from failback.clouds.azure.place import AzurePlace
     from failback.model.recovery import Firmware
@@ -35,10 +35,12 @@ def make_disk(
     os_type: OsType,
     generation: Generation,
     tags: Mapping[str, str],
+    zones: Sequence[str] = (),
 ) -> Any:  # noqa: ANN401 - the SDK's poller
     """Begin a copy of the disk with the id `image`; raises ImportFailed where Azure takes no such copy of it.
 
-    What the disk is for stands in it from its creation on, since it can't be changed later.
+    `zones` are those of its machine. What the disk is for stands in it from its creation on, since it can't be changed
+    later.
     """
     from azure.core.exceptions import HttpResponseError
 
@@ -51,6 +53,7 @@ def make_disk(
             "hyperVGeneration": generation,
             "creationData": {"createOption": "Copy", "sourceResourceId": image},
         },
+        **({"zones": list(zones)} if zones else {}),
     }
     try:
         return place.compute.disks.begin_create_or_update(place.group, name, body)

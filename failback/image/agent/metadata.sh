@@ -57,8 +57,12 @@ fetch_settings() {
 fetch_identity() {
     case $CLOUD in
         azure)
+            # Without its name a machine that has several gets none, or its own, which AWS doesn't trust.
+            own=$(setting identity)
+            set -- --data-urlencode "resource=$(setting audience)"
+            [ -z "$own" ] || set -- "$@" --data-urlencode "msi_res_id=$own"
             fetch "$PRIVATE/identity" 'Metadata: true' "$METADATA/metadata/identity/oauth2/token?api-version=2018-02-01" \
-                -G --data-urlencode "resource=$(setting audience)" || return 1
+                -G "$@" || return 1
             tr -d '\n' <"$PRIVATE/identity" |
                 sed -n 's/.*"access_token"[ ]*:[ ]*"\([A-Za-z0-9._-]*\)".*/\1/p' | tr -d '\n' >"$PRIVATE/token"
             ;;

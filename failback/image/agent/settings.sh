@@ -74,6 +74,7 @@ find_faults() {
             rule("role_arn", 26, 2048, "^arn:aws[a-z-]*:iam::[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]:role/[A-Za-z0-9+=,.@_/-]+$")
             rule("audience", 1, 256, "^[A-Za-z0-9][A-Za-z0-9:/._~@?&=%+-]*$")
             rule("role_session", 2, 64, "^[A-Za-z0-9_+=,.@-]+$")
+            rule("identity", 2, 512, "^/[A-Za-z0-9._()/-]+$")
             rule("duration", 3, 5, "^[1-9][0-9]+$")
             rule("sts_endpoint", 9, 255, "^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?$")
             rule("drs_endpoint", 0, 255, "^[A-Za-z0-9.:/_-]+$")
@@ -105,7 +106,7 @@ find_faults() {
             if (mappings > 60) fault("mapping", "is given more than 60 times")
             keys = ("access_key" in given) + ("secret_key" in given) + ("session_token" in given)
             if (keys && keys < 3) fault("access_key", "must come with secret_key and session_token, or none of the three")
-            if (is("credentials", "keys")) refuse("role_arn audience role_session duration sts_endpoint", "credentials=keys")
+            if (is("credentials", "keys")) refuse("role_arn audience role_session identity duration sts_endpoint", "credentials=keys")
             else refuse("access_key secret_key session_token", "anything but credentials=keys")
             if (is("credentials", "web-identity")) need("role_arn audience role_session", " with credentials=web-identity")
             if (is("prepare", "true")) exit

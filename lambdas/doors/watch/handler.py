@@ -1,6 +1,6 @@
-"""Watch: called every minute and with every change of a failback in DRS; looks at all servers that wait.
+"""Watch: called every minute, with every decision and every change of a failback in DRS; looks at all who wait.
 
-What an event says doesn't matter: the sweep asks DRS itself.
+What an event says doesn't matter: the sweep asks the run log and DRS themselves.
 """
 
 from __future__ import annotations
@@ -13,21 +13,12 @@ from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
     from failback.door import Event, Visit
-    from failback.sweep import Swept
+    from failback.swept import Swept
 
 
 def watch(_event: Event, around: Connections, visit: Visit) -> Swept:
     """The door's work."""
-    swept = sweep(
-        room=around.waiting_room,
-        recovery=around.recovery,
-        tokens=around.task_tokens,
-        book=around.servers,
-        run_log=around.run_log,
-        clock=around.clock,
-        holder=visit.request,
-        guard=around.guard,
-    )
+    swept = sweep(around, holder=visit.request)
     for fault in swept.faults:
         visit.logger.warning("servers left for the next sweep", extra={"cause": fault})
     visit.count("ServersWaiting", swept.looked_at - swept.answered + swept.left)

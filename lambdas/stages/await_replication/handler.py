@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from failback.door import door
-from failback.waiting import STAGE, ParkEvent, take_in
+from failback.waiting import ParkEvent, take_in
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def await_replication(event: Event, around: Connections, visit: Visit) -> Waited
 
     arrival = parse(event=event, model=ParkEvent)
     visit.logger.append_keys(run=arrival.state.run.id, server=arrival.state.one)
-    return take_in(arrival, room=around.waiting_room, run_log=around.run_log, clock=around.clock)
+    return take_in(arrival, "replication", around)
 
 
-handler = door(STAGE, await_replication, connect)
+handler = door("await_replication", await_replication, connect)

@@ -9,7 +9,8 @@ from failback.doorway import stage_doorway
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
-    from failback.model.run import RunState, StageResult
+    from failback.model.run import RunState
+    from failback.model.stage import StageResult
     from failback.model.way_home import ClientCursor, ClientMachine
 
 
@@ -22,9 +23,10 @@ def boot(state: RunState, around: Connections) -> StageResult[ClientMachine, Cli
         servers=around.servers,
         images=home.images,
         machines=home.machines,
+        takeovers=home.takeovers,
         settings=around.settings,
     )
     return boot_client(state, work)
 
 
-handler = stage_doorway("boot_client", boot, connect)
+handler = stage_doorway("boot_client", boot, connect, stoppable=True)

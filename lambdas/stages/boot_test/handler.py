@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from failback.boot_test import SILENCE, try_boot
 from failback.client_image import keep_lease, release_lease
 from failback.doorway import stage_doorway
-from failback.model.run import cursor_of
+from failback.model.stage import cursor_of
 from failback.naming import run_tags
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
-    from failback.model.run import BootTest, BootTestCursor, RunState, StageResult
+    from failback.model.run import BootTest, BootTestCursor, RunState
+    from failback.model.stage import StageResult
 
 
 def boot(state: RunState, around: Connections) -> StageResult[BootTest, BootTestCursor]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from failback.client_image import build_options, keep_lease
 from failback.doorway import stage_doorway
 from failback.image_build import LIMIT_BLOCKS, build_ami
-from failback.model.run import cursor_of
+from failback.model.stage import cursor_of
 from failback.naming import image_name, run_tags, short_hash
 from failback.sinks.ebs import BLOCK
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
-    from failback.model.run import Ami, BuildCursor, RunState, StageResult
+    from failback.model.run import Ami, BuildCursor, RunState
+    from failback.model.stage import StageResult
 
 
 def build(state: RunState, around: Connections) -> StageResult[Ami, BuildCursor]:

@@ -9,18 +9,21 @@ from failback.doorway import stage_doorway
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
-    from failback.model.run import RunState, StageResult
+    from failback.model.run import RunState
+    from failback.model.stage import StageResult
     from failback.model.way_home import Readiness
 
 
 def check(state: RunState, around: Connections) -> StageResult[Readiness, None]:
     """The stage's work."""
+    home = around.home(state)
     return readiness.check_readiness(
         state,
         book=around.servers,
         recovery=around.recovery,
         hosts=around.hosts,
-        machines=around.home(state).machines,
+        machines=home.machines,
+        takeovers=home.takeovers,
         clock=around.clock,
     )
 

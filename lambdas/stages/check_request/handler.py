@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from failback.model.request import StartEvent
-from failback.run_request import check_request
+from failback.run_request import Gate, check_request
 from lambdas.connections import connect
 
 
@@ -15,14 +15,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
     around = connect()
     start = parse(event=event, model=StartEvent)
-    state = around.guard(
-        lambda: check_request(
-            start,
-            targets=around.targets,
-            functions=around.settings.functions,
-            run_log=around.run_log,
-            book=around.servers,
-            clock=around.clock,
-        )
+    gate = Gate(
+        targets=around.targets,
+        functions=around.settings.functions,
+        run_log=around.run_log,
+        book=around.servers,
+        executions=around.executions,
+        hooks=around.settings.hooks,
+        clock=around.clock,
     )
-    return state.model_dump(mode="json")
+    return around.guard(lambda: check_request(start, gate)).model_dump(mode="json")

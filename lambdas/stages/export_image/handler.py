@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from failback.client_image import keep_lease
 from failback.doorway import stage_doorway
 from failback.image_export import LIMIT, export_ami
-from failback.model.run import cursor_of
+from failback.model.stage import cursor_of
 from failback.naming import run_tags
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
-    from failback.model.run import CopyCursor, ExportedImage, RunState, StageResult
+    from failback.model.run import CopyCursor, ExportedImage, RunState
+    from failback.model.stage import StageResult
 
 
 def export(state: RunState, around: Connections) -> StageResult[ExportedImage, CopyCursor]:

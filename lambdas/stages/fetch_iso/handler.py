@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from failback.client_image import keep_lease
 from failback.doorway import stage_doorway
 from failback.iso_copy import LIMIT, copy_iso
-from failback.model.run import cursor_of
+from failback.model.stage import cursor_of
 from failback.naming import run_tags
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
-    from failback.model.run import CopyCursor, RunState, StageResult, StoredIso
+    from failback.model.run import CopyCursor, RunState, StoredIso
+    from failback.model.stage import StageResult
 
 
 def fetch(state: RunState, around: Connections) -> StageResult[StoredIso, CopyCursor]:

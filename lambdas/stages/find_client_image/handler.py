@@ -9,7 +9,8 @@ from failback.doorway import stage_doorway
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
-    from failback.model.run import ClientImagePlan, RunState, StageResult
+    from failback.model.run import ClientImagePlan, RunState
+    from failback.model.stage import StageResult
 
 
 def find(state: RunState, around: Connections) -> StageResult[ClientImagePlan, None]:

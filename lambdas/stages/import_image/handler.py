@@ -8,14 +8,15 @@ from failback.client_image import keep_lease
 from failback.doorway import stage_doorway
 from failback.exported_content import ExportedContent
 from failback.image_import import import_image
-from failback.model.run import cursor_of
+from failback.model.stage import cursor_of
 from failback.naming import run_tags
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from failback.model.run import HomeImage, RunState, StageResult
+    from failback.model.run import HomeImage, RunState
+    from failback.model.stage import StageResult
 
 
 def bring_home(state: RunState, around: Connections) -> StageResult[HomeImage, dict[str, JsonValue]]:

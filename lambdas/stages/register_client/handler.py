@@ -9,7 +9,8 @@ from failback.registration import SILENCE, ClientDesk, register_client
 from lambdas.connections import Connections, connect
 
 if TYPE_CHECKING:
-    from failback.model.run import RunState, StageResult
+    from failback.model.run import RunState
+    from failback.model.stage import StageResult
     from failback.model.way_home import RegisterCursor, Registration
 
 

@@ -13,7 +13,7 @@ from failback.clouds.aws.machine_images import Ec2MachineImages
 from failback.clouds.aws.objects import S3Objects
 from failback.clouds.aws.snapshots import EbsSnapshots
 from failback.errors import NotGivenBack
-from failback.model.run import Belonging
+from failback.model.ending import Belonging
 from failback.naming import RUN_TAG, SERVER_TAG
 from tests.clouds.aws.embedded import BUCKET, EmbeddedParts, client_at, embedded_parts
 

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from failback.clouds.aws.hosts import Ec2Hosts
+from failback.errors import CloudRefused
 from failback.model.recovery import Host
 from tests.clouds.aws.embedded import Sdk, client_at
 
@@ -119,3 +120,33 @@ def test_another_refusal_is_told(ec2: Sdk, asked: Stubber) -> None:
     asked.add_client_error("authorize_security_group_ingress", "RulesPerSecurityGroupLimitExceeded")
     with pytest.raises(ClientError, match="RulesPerSecurityGroup"):
         Ec2Hosts(ec2).admit(GROUP, "192.0.2.7/32", tags={})
+
+
+def with_interfaces(asked: Stubber, **groups: list[str]) -> None:
+    interfaces = [
+        {"NetworkInterfaceId": name, "Groups": [{"GroupId": each} for each in there]} for name, there in groups.items()
+    ]
+    instance = {"InstanceId": "i-1", "State": {"Name": "running"}, "NetworkInterfaces": interfaces}
+    given = {"Filters": [{"Name": "instance-id", "Values": ["i-1"]}]}
+    asked.add_response("describe_instances", {"Reservations": [{"Instances": [instance]}]}, given)
+
+
+def test_all_interfaces_that_have_other_groups_get_the_new_ones(ec2: Sdk, asked: Stubber) -> None:
+    with_interfaces(asked, eni1=["sg-1", "sg-2"], eni2=["sg-2"], eni3=["sg-2", "sg-1"])
+    for name in ("eni1", "eni3"):
+        asked.add_response(
+            "modify_network_interface_attribute", {}, {"NetworkInterfaceId": name, "Groups": ["sg-2"]}
+        )  # fmt: skip
+    Ec2Hosts(ec2).exchange_groups("i-1", ["sg-2"])
+
+
+def test_interfaces_that_differ_are_left_as_they_are(ec2: Sdk, asked: Stubber) -> None:
+    with_interfaces(asked, eni1=["sg-1"], eni2=["sg-3"], eni3=["sg-2"])
+    with pytest.raises(CloudRefused, match=r"eni1 has sg-1; eni2 has sg-3\. Exchanging"):
+        Ec2Hosts(ec2).exchange_groups("i-1", ["sg-2"])
+
+
+def test_only_interfaces_that_hold_a_group_get_others(ec2: Sdk, asked: Stubber) -> None:
+    with_interfaces(asked, eni1=["sg-1"], eni2=["sg-3"], eni3=["sg-2", "sg-4"], eni4=["sg-2"])
+    asked.add_response("modify_network_interface_attribute", {}, {"NetworkInterfaceId": "eni3", "Groups": ["sg-2"]})
+    Ec2Hosts(ec2).exchange_groups("i-1", ["sg-2"], holding="sg-4")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from failback.image.grub import GrubImages
-    from failback.model.run import StageResult
+    from failback.model.stage import StageResult
 
 OPTIONS = BuildOptions(clouds=("azure", "aws"))
 TAGS = {RUN_TAG: "run-1"}

@@ -15,7 +15,7 @@ from failback.clouds.aws.objects import S3Objects, S3Uploads
 from failback.clouds.aws.run_log import DynamoRunLog
 from failback.clouds.aws.server_book import DynamoServerBook
 from failback.clouds.aws.snapshots import EbsSnapshots
-from failback.model.run import Ami, Belonging
+from failback.model.ending import Belonging
 from failback.naming import RUN_TAG, SERVER_TAG
 from tests.clouds.aws.embedded import BUCKET, EmbeddedParts, embedded_parts
 from tests.contracts.aws.estate import emulated, in_memory
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_s3 import S3Client
 
+    from failback.model.run import Ami
     from failback.ports import Belongings, MachineImages, ObjectStore, RunLog, SnapshotStore, UploadStore
     from failback.recovery_ports import ServerBook
     from tests.contracts.aws.estate import Estate

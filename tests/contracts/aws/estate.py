@@ -11,6 +11,8 @@ from failback.clouds.aws.recovery import DrsRecovery
 from failback.model.recovery import FailbackConfiguration, Host, RecoveryInstance, SourceServer, Volume
 from localcloud.drs.records import ClientLink, NewInstance
 from localcloud.drs.service import DrsService
+from localcloud.moto_seams.interfaces import seam_interfaces
+from localcloud.moto_seams.pins import Swaps
 from localcloud.serving import serve_application
 from tests.clouds.aws.embedded import client_at
 from tests.clouds.aws.tables import REGION
@@ -65,7 +67,9 @@ def in_memory() -> Estate:
         )
         recovery.add(
             _instance(left),
-            source=SourceServer(id=left.source, architecture="x86_64", hostname="web"),
+            source=SourceServer(
+                id=left.source, architecture="x86_64", hostname="web", replication_state="DISCONNECTED"
+            ),
             configuration=FailbackConfiguration(name="web", private_ip=False, protocol="IPV4"),
         )
         hosts.add(
@@ -109,7 +113,7 @@ def _instance(left: Left) -> RecoveryInstance:
 
 @contextmanager
 def emulated(folder: Path) -> Iterator[Estate]:
-    """DRS's emulator served on loopback; moto has to be there."""
+    """DRS's emulator served on loopback; moto has to be there. Its EC2 has the seam of the embedded clouds."""
     import boto3
 
     drs, ec2 = DrsService(folder, region=REGION), boto3.client("ec2", REGION)
@@ -129,6 +133,7 @@ def emulated(folder: Path) -> Iterator[Estate]:
         permission = {"IpProtocol": "tcp", "FromPort": first, "ToPort": last, "IpRanges": ranges}
         ec2.authorize_security_group_ingress(GroupId=left.group, IpPermissions=[permission])  # type: ignore[list-item]
 
-    with serve_application(drs) as url:
+    with serve_application(drs) as url, Swaps() as swaps:
+        seam_interfaces(swaps)
         recovery = DrsRecovery(client_at("drs", url))
         yield Estate(recovery=recovery, hosts=Ec2Hosts(ec2), fail_over=fail_over, begin=begin, open=open_rule)

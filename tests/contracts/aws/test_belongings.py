@@ -30,6 +30,7 @@ def test_what_was_made_for_one_server_is_told_apart(made: Made) -> None:
     belongings = made.belongings
     assert list(belongings.made_by("run-c", server="i-0000000a")) == [first]
     assert {each.id for each in belongings.made_by("run-c")} == {each.id for each in (first, second, *whole)}
+    assert {each.id for each in belongings.of_run("run-c")} == {each.id for each in whole}
     assert first.id in belongings.command(first)
     for _ in range(2):
         assert belongings.remove(first)

@@ -67,3 +67,28 @@ def test_somebody_elses_rule_is_left_alone(estate: Estate) -> None:
 def test_a_group_has_to_be_there(estate: Estate) -> None:
     with pytest.raises((CloudRefused, ClientError)):
         estate.hosts.admit("sg-00000000000000fff", CLIENT, tags=OURS)
+
+
+def test_groups_are_exchanged_and_back_again(estate: Estate) -> None:
+    left, other = estate.fail_over(), estate.fail_over()
+    for groups in ([other.group], [other.group], [left.group, other.group], [left.group]):
+        estate.hosts.exchange_groups(left.id, groups)
+        assert set(estate.hosts.describe([left.id])[left.id].groups) == set(groups)
+    assert estate.hosts.describe([other.id])[other.id].groups == (other.group,)
+
+
+def test_groups_of_what_is_not_there_are_not_exchanged(estate: Estate) -> None:
+    left = estate.fail_over()
+    with pytest.raises((CloudRefused, ClientError)):
+        estate.hosts.exchange_groups("i-00000000000000fff", [left.group])
+    with pytest.raises((CloudRefused, ClientError)):
+        estate.hosts.exchange_groups(left.id, ["sg-00000000000000fff"])
+    assert estate.hosts.describe([left.id])[left.id].groups == (left.group,)
+
+
+def test_only_what_holds_a_group_is_exchanged_where_that_is_asked(estate: Estate) -> None:
+    left, other = estate.fail_over(), estate.fail_over()
+    estate.hosts.exchange_groups(left.id, [left.group, other.group], holding=other.group)
+    assert estate.hosts.describe([left.id])[left.id].groups == (left.group,)
+    estate.hosts.exchange_groups(left.id, [other.group], holding=left.group)
+    assert estate.hosts.describe([left.id])[left.id].groups == (other.group,)

@@ -46,6 +46,11 @@ def test_source_servers_tell_their_architecture(estate: Estate) -> None:
     assert {name: each.architecture for name, each in found.items()} == {left.source: "x86_64"}
 
 
+def test_nothing_protects_a_source_server_while_it_is_failed_over(estate: Estate) -> None:
+    left = estate.fail_over()
+    assert estate.recovery.sources([left.source])[left.source].replication_state == "DISCONNECTED"
+
+
 def test_a_configuration_is_set_and_set_back(estate: Estate) -> None:
     left = estate.fail_over()
     before = estate.recovery.configuration(left.id)

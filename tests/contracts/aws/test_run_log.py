@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from failback.errors import RunUnknown
+from failback.model.ending import Outcome
 from failback.model.record import RunRecord, StageEntry
 from failback.model.request import ServerRequest
-from failback.model.run import Outcome, Progress
+from failback.model.stage import Progress
 from tests.memory.clock import NOON
 
 if TYPE_CHECKING:

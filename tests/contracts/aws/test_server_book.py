@@ -12,6 +12,7 @@ from failback.model.recovery import FailbackConfiguration
 from failback.model.request import DiskChoice, ServerRequest
 from failback.model.server import (
     BeforeImage,
+    Milestones,
     PlannedDisk,
     ReplicationProgress,
     ServerOutcome,
@@ -104,13 +105,29 @@ def test_the_first_image_of_before_counts(book: ServerBook) -> None:
     assert found.before == BEFORE
 
 
+def test_the_first_time_at_a_milestone_counts(book: ServerBook) -> None:
+    book.enlist("r", [REQUEST, ServerRequest(recovery_instance=OTHER)])
+    later = NOON + timedelta(hours=1, microseconds=5)
+    assert book.reach("r", ID, "fenced", NOON) == Milestones(fenced=NOON)
+    assert book.reach("r", ID, "fenced", later) == Milestones(fenced=NOON)
+    assert book.reach("r", ID, "started", later) == Milestones(fenced=NOON, started=later)
+    book.plan("r", PLAN)
+    assert book.reach("r", ID, "launched", NOON) == Milestones(fenced=NOON, launched=NOON, started=later)
+    whole = ServerRecord(
+        id=ID, request=REQUEST, plan=PLAN, milestones=Milestones(fenced=NOON, launched=NOON, started=later)
+    )
+    assert book.find("r", ID) == whole
+    assert list(book.of("r")) == [ServerRecord(id=OTHER, request=ServerRequest(recovery_instance=OTHER)), whole]
+
+
 @pytest.mark.parametrize(
     "keep",
     [
         pytest.param(lambda book: book.plan("r", PLAN), id="plan"),
         pytest.param(lambda book: book.remember("r", ID, BEFORE), id="remember"),
         pytest.param(lambda book: book.progress("r", ID, PROGRESS), id="progress"),
-        pytest.param(lambda book: book.settle("r", ID, ServerOutcome(outcome="ready", at=NOON)), id="settle"),
+        pytest.param(lambda book: book.settle("r", ID, ServerOutcome(outcome="home", at=NOON)), id="settle"),
+        pytest.param(lambda book: book.reach("r", ID, "launched", NOON), id="reach"),
     ],
 )
 def test_nothing_is_kept_of_a_server_that_is_not_enlisted(

@@ -16,7 +16,8 @@ from tests.live.variables import wait_until
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from failback.model.run import Ami, Belonging
+    from failback.model.ending import Belonging
+    from failback.model.run import Ami
 
 Sdk: TypeAlias = Any
 """boto3 makes its clients when it runs."""

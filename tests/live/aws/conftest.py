@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from failback.clouds.aws.snapshots import EbsSnapshots
-    from failback.model.run import Ami, Belonging
+    from failback.model.ending import Belonging
+    from failback.model.run import Ami
 
 # The contract's own names of runs.
 RUNS = ("run-a", "run-b")

@@ -16,6 +16,8 @@ from failback.clouds.azure.connection import BACKOFF, POLL_SECONDS, RETRIES, SCO
 from failback.clouds.azure.images import AzureImages, Slice
 from failback.clouds.azure.machines import AzureMachines
 from failback.clouds.azure.place import AzurePlace
+from failback.clouds.azure.signs import AzureSigns
+from failback.clouds.azure.takeovers import AzureTakeovers
 from failback.model.target import AzureTarget
 from failback.naming import image_name
 from lambdas.connections import SystemClock
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from failback.home_ports import ImageContent, ImageImport, MachineState, MachineToBuild
-    from failback.model.run import Belonging
+    from failback.model.ending import Belonging
 
 # The contract's own names of runs, and our own.
 RUNS = ("run-1", "run-2")
@@ -137,7 +139,8 @@ def connected(target: AzureTarget) -> AzureHome:
     }
     place = AzurePlace(target, ComputeManagementClient(**settings), NetworkManagementClient(**settings))
     images = AzureImages(place, SystemClock())
-    return AzureHome(place, images, AzureMachines(place), AzureBelongings(place), None)
+    takeovers, signs = AzureTakeovers(place), AzureSigns(place)
+    return AzureHome(place, images, AzureMachines(place), takeovers, signs, AzureBelongings(place), None)
 
 
 @pytest.fixture

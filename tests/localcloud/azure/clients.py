@@ -59,6 +59,7 @@ class RecordedMachine:
     spec: MachineSpec
     is_running: bool = True
     text: bytes = b""
+    agent: str | None = None
 
     def console(self) -> bytes:
         """What the test lets it say."""

@@ -58,7 +58,7 @@ def test_a_request_that_arm_does_not_know(azure: Azure, path: str, status: int, 
         ({"location": LOCATION, "properties": {"diskSizeGB": "9"}}, "InvalidParameter", "properties.diskSizeGB"),
         ({"location": LOCATION, "properties": {"osType": "BeOS"}}, "InvalidParameter", "properties.osType"),
         ({"location": LOCATION, "properties": {"tier": "P10"}}, "NotEmulated", "properties.tier"),
-        ({"location": LOCATION, "zones": ["1"]}, "NotEmulated", "zones[0]"),
+        ({"location": LOCATION, "extendedLocation": {"name": "edge"}}, "NotEmulated", "extendedLocation"),
         ([], "InvalidParameter", ""),
     ],
 )

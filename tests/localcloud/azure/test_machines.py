@@ -87,6 +87,9 @@ def test_the_whole_way_home(azure: Azure, compute: ComputeManagementClient, nic:
     azure.driver.machines[0].is_running = False
     assert power(compute) == "PowerState/stopped"
     compute.virtual_machines.begin_power_off(GROUP, "server").result()
+    with refused("OperationNotAllowed", "stopped"):
+        compute.virtual_machines.begin_update(GROUP, "server", body)
+    compute.virtual_machines.begin_deallocate(GROUP, "server").result()
     compute.virtual_machines.begin_update(GROUP, "server", body).result()
     assert compute.disks.get(GROUP, "client").disk_state == "Unattached"
     compute.virtual_machines.begin_start(GROUP, "server").result()
@@ -198,7 +201,7 @@ def test_disks_that_cannot_be_attached(
 
 def test_disks_that_cannot_be_swapped_in(compute: ComputeManagementClient, nic: str) -> None:
     create(compute, machine(uploaded_disk(compute, "client"), nic))
-    compute.virtual_machines.begin_power_off(GROUP, "server").result()
+    compute.virtual_machines.begin_deallocate(GROUP, "server").result()
     cases = (
         (empty_disk(compute, "windows", osType="Windows", hyperVGeneration="V1"), "InvalidParameter"),
         (empty_disk(compute, "uefi", osType="Linux", hyperVGeneration="V2"), "BadRequest"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import boto3
 import pytest
@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from localcloud.drs.ec2_side import PROFILE
-from localcloud.drs.records import NewInstance
+from localcloud.drs.records import ClientLink, NewInstance
 from localcloud.embedded.listing import listing
 from localcloud.faults import Call, Deny, FaultPlan, FaultRule, Throttle
 from tests.localcloud.drs.place import MIB, Place, Sdk, running
@@ -110,6 +110,28 @@ def test_its_source_server_and_the_job_that_made_it_are_told_too(place: Place) -
     assert properties["forceUefi"] is True
     (by_hardware,) = place.drs.describe_source_servers(filters={"hardwareId": instance.mac_address})["items"]
     assert by_hardware["sourceServerID"] == instance.source
+
+
+@pytest.mark.parametrize(
+    ("original", "outcome", "state"),
+    [(True, "", "DISCONNECTED"), (True, "failed", "DISCONNECTED"), (False, "completed", "DISCONNECTED"),
+     (True, "completed", "RESCAN")],
+    ids=["under-way", "failed", "into-another-machine", "into-the-original"],
+)  # fmt: skip
+def test_a_source_server_replicates_again_once_its_original_is_failed_back(
+    place: Place, original: bool, outcome: Literal["", "failed", "completed"], state: str
+) -> None:
+    instance = place.add()
+    filters = {"sourceServerIDs": [instance.source]}
+    (before,) = place.drs.describe_source_servers(filters=filters)["items"]
+    assert before["dataReplicationInfo"] == {"dataReplicationState": "DISCONNECTED"}
+    world = place.clouds.drs.world
+    now = world.clock()
+    with world.lock:
+        link = ClientLink("c" * 32, original=original, started=now, seen=now, local={}, outcome=outcome)
+        world.find(instance.id).link = link
+    (told,) = place.drs.describe_source_servers(filters=filters)["items"]
+    assert told["dataReplicationInfo"] == {"dataReplicationState": state}
 
 
 def test_the_failback_configuration_is_kept_member_by_member(place: Place) -> None:

@@ -16,10 +16,12 @@ import boto3
 import pytest
 
 from failback.errors import LocalCloudError
-from localcloud.embedded.control import StartOptions, start, starting, status, stop
+from localcloud.embedded.control import StartOptions, start, starting, status, stop, write_nonce
 from localcloud.embedded.daemon import schedule_time
+from localcloud.embedded.servers import volume_files
 from localcloud.embedded.state_file import STATE_FILE, EmbeddedState, start_of
 from localcloud.lambda_runner.usage import descendants
+from localcloud.workload.marker import read_nonce
 from tests.localcloud.embedded.assembly import HandMade
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ def test_started_used_and_stopped_it_leaves_nothing(tmp_path: Path) -> None:
         assert [(each["recoveryInstanceID"], each["tags"]) for each in items] == [(state.servers[0].id, {})]
         assert [each.name for each in state.servers] == ["web-1"]
         assert state.ca_file.is_file()
+        check_nonce(folder, state.servers[0].id)
         assert run_machine(state)["status"] == "SUCCEEDED"
         processes = [state.pid, *descendants(state.pid)]
         assert len(processes) >= 3, "the daemon, a guard, a function"
@@ -75,8 +78,28 @@ def test_started_used_and_stopped_it_leaves_nothing(tmp_path: Path) -> None:
     assert status(folder) is None
     assert not (folder / STATE_FILE).exists()
     assert [pid for pid in processes if start_of(pid) is not None] == []
-    assert not any(is_open(url) for url in (state.aws_url, state.azure_url, state.blob_url))
+    urls = (state.aws_url, state.azure_url, state.blob_url, state.control_url)
+    assert not any(is_open(url) for url in urls)
+    with pytest.raises(LocalCloudError, match="No embedded clouds run"):
+        write_nonce(folder, state.servers[0].id, "n-1")
     assert not stop(folder)
+
+
+def check_nonce(folder: Path, server: str) -> None:
+    """A running server's volume takes a nonce, and it stands there and nowhere else."""
+    write_nonce(folder, server, "of-the-outage")
+    boot = next(iter(volume_files(folder / "clouds" / "drs", server).values()))
+    assert read_nonce(boot) == "of-the-outage"
+    texts = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_size < 1 << 24 and path != boot]
+    assert texts
+    assert not [path for path in texts if b"of-the-outage" in path.read_bytes()]
+    for name, nonce, why in (
+        ("i-0", "n-1", "no server i-0"),
+        (server, "a b", "is no nonce"),
+        ("x", "n", "isn't known"),
+    ):
+        with pytest.raises(LocalCloudError, match=why):
+            write_nonce(folder, name, nonce)
 
 
 @pytest.mark.parametrize(("scale", "minutes"), [(1.0, 1), (0.1, 10), (0.0, 60)])

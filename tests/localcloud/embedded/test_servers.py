@@ -10,8 +10,11 @@ import pytest
 from moto import mock_aws
 
 from localcloud.drs.records import ClientLink
+from localcloud.drs.refusal import DrsRefusal
 from localcloud.drs.service import DrsService
+from localcloud.drs.volume import BLOCK
 from localcloud.embedded.servers import (
+    BOOT_DEVICE,
     CONTENT,
     GIB,
     MIB,
@@ -21,7 +24,10 @@ from localcloud.embedded.servers import (
     Workload,
     add_servers,
     volume_files,
+    write_nonce,
 )
+from localcloud.workload.layout import DISK_SIZE, RECORD_OFFSET
+from localcloud.workload.marker import read_nonce, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +76,8 @@ def test_each_has_a_name_and_content_of_its_own(drs: DrsService, tmp_path: Path)
     for volume, content in zip(first.volumes.values(), CONTENT.values(), strict=True):
         assert volume.size == GIB
         filled = sum(length for _, length in volume.changes(-1, original=False)[1])
-        assert filled == content
+        system = 2 * BLOCK if volume.device == BOOT_DEVICE else 0
+        assert filled == content + system, "of a system the record and the boot signature"
         assert volume.generation == 0, "it was all there at the failover"
     assert digests(first) != digests(second)
     assert volume_files(tmp_path / "drs", first.id) == {name: each.path for name, each in first.volumes.items()}
@@ -79,6 +86,28 @@ def test_each_has_a_name_and_content_of_its_own(drs: DrsService, tmp_path: Path)
 
 def test_the_content_is_always_the_same(drs: DrsService, tmp_path: Path) -> None:
     assert digests(one(drs, tmp_path)) == digests(one(drs, tmp_path))
+
+
+def test_the_boot_volumes_system_has_its_room(drs: DrsService, tmp_path: Path) -> None:
+    instance = one(drs, tmp_path)
+    boot, data = instance.volumes.values()
+    record = read_record(boot)
+    assert record
+    assert (record.firmware, record.nonce, read_record(data)) == ("bios", None, None)
+    places = [offset for offset, _ in boot.changes(-1, original=False)[1]]
+    assert [offset for offset in places if offset < DISK_SIZE] == [0, RECORD_OFFSET]
+
+
+def test_a_nonce_is_a_write_that_has_to_be_copied(drs: DrsService, tmp_path: Path) -> None:
+    instance = one(drs, tmp_path)
+    write_nonce(drs, instance.id, "n-1")
+    boot, data = instance.volumes.values()
+    assert boot.changes(0, original=True)[1] == [(RECORD_OFFSET, BLOCK)]
+    assert (read_nonce(boot), data.generation) == ("n-1", 0)
+    with pytest.raises(ValueError, match="is no nonce"):
+        write_nonce(drs, instance.id, "two words")
+    with pytest.raises(DrsRefusal):
+        write_nonce(drs, "i-0", "n-1")
 
 
 def test_none_are_wanted(drs: DrsService, tmp_path: Path) -> None:

@@ -2,43 +2,124 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from failback.clouds.aws.waiting_room import DynamoWaitingRoom
 from localcloud.drs.records import NewInstance
 from localcloud.embedded.synthesis import TARGET
 from localcloud.moto_seams.map_runs import child_histories
 from localcloud.sparse_files import data_ranges
+from localcloud.workload.marker import put_system
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from failback.model.record import RunHistory, ServerHistory
     from failback.model.server import ServerOutcome, ServerPlan
     from localcloud.drs.records import RecoveryInstance
+    from localcloud.machines.spec import Firmware
     from tests.localcloud.runs.place import Place
 
 MIB, GIB = 1 << 20, 1 << 30
 STEP = 4 * MIB
+NOTHING: Mapping[str, object] = MappingProxyType({})
 Json = Any
 
 
+UNATTENDED = {
+    "fence": {"kind": "none"},
+    "launch": {"mode": "automatic"},
+    "commit": {"by": "policy"},
+    "on_failure": "give_back",
+}
+"""All the way home without anybody; what fails is given back."""
+ATTENDED = {"fence": {"kind": "none"}, "on_failure": "give_back"}
+"""A person approves and accepts."""
+
+
 def failed_over(place: Place, name: str, *, devices: Sequence[str] = ("/dev/xvda",), **more: Any) -> RecoveryInstance:  # noqa: ANN401
-    """A server with 1 GiB and a part on each device, a MiB of which holds something, and the last bytes too."""
+    """A server with 1 GiB and a part on each device, a MiB of which holds something, and the last bytes too.
+
+    The first one is what it boots from: a system that scripted machines know.
+    """
     sizes = {device: GIB + number * 512 * MIB for number, device in enumerate(devices)}
     made = place.clouds.drs.world.add_recovery_instance(NewInstance(sizes, name=name, **more))
     for number, volume in enumerate(made.volumes.values()):
         volume.write((number + 3) << 20, f"{name} {number}".encode().ljust(MIB, b"x"))
         volume.write(volume.size - 512, name.encode().ljust(512, b"."))
+    boots_by: Firmware = "uefi" if more.get("boot_mode") == "uefi" else "bios"
+    put_system(made.volumes[devices[0]], real=False, firmware=boots_by)
     return made
 
 
-def failback(place: Place, run: str, servers: Sequence[RecoveryInstance], **replication: object) -> str:
-    """Start to take them home; gives the execution's ARN."""
-    asked = [{"recovery_instance": each.id} for each in servers]
-    return place.start(run, goal="failback", target=TARGET, servers=asked, replication=replication)
+def failback(
+    place: Place,
+    run: str,
+    servers: Sequence[RecoveryInstance],
+    *,
+    goal: str = "failback",
+    cutover: Mapping[str, object] = UNATTENDED,
+    asked: Mapping[str, object] = NOTHING,
+    **replication: object,
+) -> str:
+    """Start to take them home; gives the execution's ARN. `asked` is asked for each server besides."""
+    listed = [{"recovery_instance": each.id, **asked} for each in servers]
+    return place.start(run, goal=goal, target=TARGET, servers=listed, replication=replication, cutover=dict(cutover))
+
+
+def wait_for(place: Place, execution: str, milestone: str, servers: Sequence[RecoveryInstance]) -> None:
+    """Let the watcher look until all of them wait for that milestone."""
+    wanted, states = {each.id for each in servers}, place.clouds.client("stepfunctions")
+    for _ in range(600):
+        if wanted <= waiting_for(place, milestone):
+            return
+        assert states.describe_execution(executionArn=execution)["status"] == "RUNNING", told(place, execution)
+        assert not {each for each in wanted if failed(place, execution, each)}, told(place, execution)
+        place.wake()
+        time.sleep(0.3)
+    message = f"they don't come to wait for {milestone}: {told(place, execution)}"
+    raise AssertionError(message)
+
+
+def failed(place: Place, execution: str, server: str) -> bool:
+    """Whether a server's part of the run has failed."""
+    known = place.history(execution)
+    outcomes = {each.record.id: each.record.outcome for each in known.servers} if known else {}
+    outcome = outcomes.get(server)
+    return outcome is not None and outcome.outcome == "failed"
+
+
+def told(place: Place, execution: str) -> str:
+    """How each server stands, for a person who looks for what went wrong."""
+    lines = []
+    for each in history_of(place, execution).servers:
+        last = each.stages[-1] if each.stages else None
+        failures = [f"{stage.stage}: {stage.error}: {stage.advice}" for stage in each.stages if stage.error]
+        note = last.progress.note if last and last.progress else ""
+        lines.append(f"{each.record.id}: {last.stage if last else ''} {note} {failures} {each.record.outcome}")
+    return "\n".join(lines)
+
+
+def waiting_for(place: Place, milestone: str) -> set[str]:
+    """The servers that wait for a milestone."""
+    room = DynamoWaitingRoom(place.clouds.client("dynamodb"), place.deployed.outputs["RunLogTable"])
+    return {each.server for each in room.everyone() if each.milestone == milestone}
+
+
+def decide(place: Place, run: str, subject: str, verdict: str, *servers: RecoveryInstance, **more: object) -> Json:
+    """Have a person decide; gives what the door answers."""
+    event = {"run": run, "subject": subject, "verdict": verdict, "actor": "a person",
+             "servers": [each.id for each in servers], **more}  # fmt: skip
+    told = place.clouds.client("lambda").invoke(FunctionName=place.function("decide"), Payload=json.dumps(event))
+    answer = json.loads(told["Payload"].read())
+    assert "FunctionError" not in told, answer
+    return answer
 
 
 def history_of(place: Place, execution: str) -> RunHistory:
@@ -104,12 +185,13 @@ def check_transitions(execution: str, *, most: int = 20) -> list[int]:
 
 
 def without(listing: Json, *servers: RecoveryInstance) -> Json:
-    """A listing without what belongs to these servers."""
+    """A listing without what belongs to these servers; what's home already is only called after them."""
     ids, groups = {each.id for each in servers}, {each.security_group for each in servers}
+    names = tuple(each.made_of.name for each in servers)
     azure = {
         name: what
         for name, what in listing["azure"].items()
-        if what.get("tags", {}).get("drs-failback:server") not in ids
+        if what.get("tags", {}).get("drs-failback:server") not in ids and not what.get("name", "").startswith(names)
     }
     recovery = {name: what for name, what in listing["recovery"].items() if name not in ids}
     rules = {name: what for name, what in listing["security_groups"].items() if name not in groups}

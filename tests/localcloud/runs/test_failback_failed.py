@@ -71,7 +71,7 @@ def test_each_step_that_fails_is_told_with_its_advice_and_leaves_nothing(place: 
     execution = failback(place, "steps", [*failing.values(), well], at_once=AT_ONCE)
     told = place.finish_watched(execution)
     servers = by_id(place, execution)
-    assert outcome_of(servers[well.id]).outcome == "ready"
+    assert outcome_of(servers[well.id]).outcome == "home"
     for step, server in failing.items():
         outcome = outcome_of(servers[server.id])
         assert (outcome.outcome, outcome.stage, outcome.error) == ("failed", "register_client", "RegistrationFailed")

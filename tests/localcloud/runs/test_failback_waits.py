@@ -144,7 +144,7 @@ def test_two_weeks_of_waiting_cost_what_a_day_costs(place: Place) -> None:
     place.clouds.drs.plan(server.id, ClientPlan())
     told = place.finish_watched(execution)
     assert told["status"] == "SUCCEEDED", told
-    assert outcome_of(by_id(place, execution)[server.id]).outcome == "ready"
+    assert outcome_of(by_id(place, execution)[server.id]).outcome == "home"
     (events,) = check_transitions(execution)
     print(f"{place.watches() - watches} looks in {hours} hours; {seen[-1]} events while it waits, {events} in all")
 

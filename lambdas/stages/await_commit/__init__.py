@@ -1,0 +1,1 @@
+"""The stage await_commit."""

@@ -1,0 +1,1 @@
+"""The stage begin_wave."""

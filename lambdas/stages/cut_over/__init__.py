@@ -1,0 +1,1 @@
+"""The stage cut_over."""

@@ -1,0 +1,1 @@
+"""The stage hold_server."""
