@@ -25,9 +25,7 @@ MIB = 1 << 20
 
 def prepare(place: Place) -> None:
     """Bring the client image home, so that all that comes and goes later is the servers'."""
-    print("prepare", time.monotonic())
     told = place.run("prepared")
-    print("prepared", time.monotonic())
     assert told["status"] == "SUCCEEDED", told
 
 
@@ -97,11 +95,15 @@ def difference(was: Json, is_now: Json) -> str:
     return json.dumps({key: [was.get(key), is_now.get(key)] for key in keys}, indent=1, default=str)
 
 
-def abort(place: Place, execution: str) -> Json:
-    """Stop an execution from outside and let the rule's own clean it up; gives what DescribeExecution says of that."""
-    states, run = place.clouds.client("stepfunctions"), execution.rsplit(":", 1)[1]
-    states.stop_execution(executionArn=execution)
-    cleaning = f"{execution.rsplit(':', 1)[0]}:clean-up-{run}"
+def stop_execution(place: Place, execution: str) -> None:
+    """Stop it from outside, as a person does in Step Functions' console."""
+    place.clouds.client("stepfunctions").stop_execution(executionArn=execution)
+
+
+def cleaned_up(place: Place, execution: str) -> Json:
+    """Wait until what the rule has started has cleaned up after it; gives what DescribeExecution says of that."""
+    prefix, _, run = execution.rpartition(":")
+    cleaning = f"{prefix}:clean-up-{run}"
     place.wait_until(lambda: cleaning in _executions(place), f"{cleaning} to be started")
     return place.finish(cleaning)
 

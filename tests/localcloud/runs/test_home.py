@@ -77,7 +77,9 @@ def execution(place: Place, servers: Servers, originals: dict[str, OriginalServe
         {"recovery_instance": each.id, **({"original": name} if name in originals else {})}
         for name, each in servers.items()
     ]
-    execution = place.start(RUN, goal="failback", target="azure-home", servers=asked, cutover=ATTENDED)
+    execution = place.start(
+        RUN, goal="failback", target="azure-home", servers=asked, cutover={**ATTENDED, "launch": {"per": "run"}}
+    )
     everyone = list(servers.values())
     wait_for(place, execution, "approval", everyone)
     for name, each in servers.items():
