@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pydantic import JsonValue, TypeAdapter
@@ -33,6 +34,7 @@ MOST_REMOVED, MOST_LEFT, LONGEST_WHY = 200, 60, 600
 T = TypeVar("T")
 _LIST, _LEFT = TypeAdapter(list[Belonging]), TypeAdapter(list[LeftBehind])
 _COUNT, _NAMES = TypeAdapter(int), TypeAdapter(list[str] | None)
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Guard(Protocol):
@@ -81,10 +83,10 @@ class Clearing:
         """Whether anything may still be begun."""
         return self.clock.now() < self.end
 
-    def clear(self, cloud: Cloud, *, server: str = "", keep: str = "") -> None:
+    def clear(self, cloud: Cloud, *, server: str = "", keep: str = "", spare: Mapping[str, str] = NOTHING) -> None:
         """Go through one server's belongings in a cloud, in their order; with `keep` they stay, and that's why.
 
-        Without a server it's about what the run made for itself.
+        So do those of a kind in `spare`, for its reason. Without a server it's about what the run made for itself.
         """
         name, enter = cloud
         try:
@@ -102,8 +104,8 @@ class Clearing:
             return
         for belonging in made:
             command = belongings.command(belonging)
-            if keep:
-                self.leave(belonging, keep, command)
+            if stays := keep or spare.get(belonging.kind, ""):
+                self.leave(belonging, stays, command)
             elif not self.in_time:
                 self.waiting.append(belonging)
             else:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from failback.clearing import Clearing
 from failback.client_machine import server_record
 from failback.errors import CloudBusy, FailbackError
+from failback.home_return import SNAPSHOT
 from failback.last_steps import disks_kept, last_steps, snapshots_kept
 from failback.model.ending import Belonging, Returned
 from failback.model.server import ServerOutcome
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 HANDING_OVER = 10
 """Seconds until a machine is looked at again whose tags are being taken off: a home does that in seconds."""
-SNAPSHOT = "snapshot"
-"""What belongings at home call a snapshot."""
 
 
 @dataclass(frozen=True, slots=True)

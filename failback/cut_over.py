@@ -75,6 +75,7 @@ def cut_over(state: RunState, desk: ChangeDesk) -> Result:
             return _result("pending", cursor, 2, f"putting the replicated disks into {_own_name(plan)}")
         # Noted before anything is started: from then on the server may serve at home.
         started = desk.servers.reach(state.run.id, plan.id, "started", desk.clock.now()).started
+    _check_wanted(state, plan, desk)
     cursor = cursor.model_copy(update={"off": True, "released": True, "started": True})
     if not desk.takeovers.arrange(_own_machine(state, plan, record, running=True)):
         return _result("pending", cursor, 3, f"starting {_own_name(plan)}")
@@ -90,6 +91,19 @@ def _check_launched(state: RunState, record: ServerRecord, plan: ServerPlan) -> 
         f"{plan.hostname} ({plan.id}) isn't launched as far as this run knows, so its disks stay in the client "
         "machine, and nothing was changed. Usually a stage before this one was skipped. Give the server back, and "
         "start again."
+    )
+    raise CutOverFailed(message)
+
+
+def _check_wanted(state: RunState, plan: ServerPlan, desk: ChangeDesk) -> None:
+    """A call may outlive its execution: whoever gives the server back says so first, and looks for its start then."""
+    record = desk.servers.find(state.run.id, plan.id)
+    if record is None or record.outcome is None:
+        return
+    message = (
+        f"{plan.hostname} ({plan.id}) isn't started at home: its part of the run has ended already "
+        f"({record.outcome.outcome}). Usually the run's execution was stopped, and is cleaned up after. Take the "
+        "server home in a new run."
     )
     raise CutOverFailed(message)
 

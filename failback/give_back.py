@@ -69,6 +69,8 @@ class _Returning:
         record = self.side.servers.find(self.state.run.id, server)
         if record is not None and not is_rehearsed(self.state):
             settle_failed(self.state, record, self.side)
+            # A call of cut_over that goes on still starts it, and says so before, only where this isn't said.
+            record = self.side.servers.find(self.state.run.id, server)
         records = [record] if record is not None and record.before is not None else []
         self._visit(server, record, self._standing(records))
 
@@ -94,12 +96,17 @@ class _Returning:
         """Those that the run has changed and that haven't come home; the others end here."""
         if not self.state.servers:
             return ()
-        records = [each for each in self.side.servers.of(self.state.run.id) if not has_come_home(each)]
+        records = self._not_at_home()
         for record in records if self.clearing.queue is None else ():
             settle_failed(self.state, record, self.side)
             if record.before is None:
                 self.side.run_log.release(server_lock(record.id), self.state.run.id)
+        # A call that has outlived its execution may have noted a start until its server's end was said.
+        records = self._not_at_home() if self.clearing.queue is None else records
         return [record for record in records if record.before is not None]
+
+    def _not_at_home(self) -> Sequence[ServerRecord]:
+        return [each for each in self.side.servers.of(self.state.run.id) if not has_come_home(each)]
 
     def _clear_run(self) -> None:
         told = len(self.clearing.left)
@@ -115,7 +122,8 @@ class _Returning:
             returning.stop()
         original = returning.before.original if returning else None
         kept = returning.kept if returning else ""
-        if not return_home(server, original, self.home, clearing, kept=kept):
+        written = bool(original and record and record.plan and record.plan.overwrite)
+        if not return_home(server, original, self.home, clearing, kept=kept, overwritten=written):
             return False
         # A server's way to its recovery instance is closed when nothing goes by it any more.
         waiting = len(clearing.waiting)

@@ -30,6 +30,12 @@ UNSEEN = (
     "the server was started here, and DRS doesn't say whether its failback is completed. Look it up in DRS's console; "
     "remove it only when you're sure that nobody needs what it holds"
 )
+SNAPSHOT = "snapshot"
+"""The kind of belonging that it is."""
+OVERWRITTEN = (
+    "the original's own disks were written to, as was asked for, and only the snapshots hold what was on them before: "
+    "make disks of them if that's needed, or remove them"
+)
 NOT_RESTORED = "it may be attached to a machine that couldn't be put back as it was: put that back first"
 
 
@@ -60,17 +66,21 @@ def _is_discarded(record: ServerRecord, decisions: Iterable[Decision]) -> bool:
     return bool(said) and said[-1].verdict == "give_back" and said[-1].discard
 
 
-def return_home(server: str, original: Original | None, home: HomeSide, clearing: Clearing, *, kept: str) -> bool:
+def return_home(
+    server: str, original: Original | None, home: HomeSide, clearing: Clearing, *, kept: str, overwritten: bool = False
+) -> bool:
     """Begin or continue; True once nothing is left to be done here.
 
-    A machine that can't be put back keeps what it may be made of; both are told.
+    A machine that can't be put back keeps what it may be made of; both are told. Where the original's own disks were
+    written to, their snapshots stay: nothing else holds what was on them.
     """
     before = len(clearing.waiting)
     if original is not None and not _put_back(original, home, clearing, kept=kept):
         if len(clearing.waiting) > before:
             return False
         kept = kept or NOT_RESTORED
-    clearing.clear(home.belongings, server=server, keep=kept)
+    spare = {SNAPSHOT: OVERWRITTEN} if overwritten else {}
+    clearing.clear(home.belongings, server=server, keep=kept, spare=spare)
     return len(clearing.waiting) == before
 
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from failback.model.server import GuestOs
 
 _WINDOWS = re.compile(r"\bwindows\b", re.IGNORECASE)
+HELPED_IN_A_ZONE = (
+    "it's in zone {zone}, which a helping machine's disks wouldn't be; leave original out, and say a name for a new "
+    "machine"
+)
 _LINUX = re.compile(
     r"linux|ubuntu|debian|centos|red ?hat|rhel|suse|\bsles\b|fedora|rocky|\balma|amazon|oracle", re.IGNORECASE
 )
@@ -75,6 +79,8 @@ def choose_way(
         faults.append(f"way: {reasons[0]}; say helper, or leave way out: the disks move into it at the end")
     if faults:
         return WayChoice(None, tuple(faults))
+    if original and reasons and original.zone:
+        return WayChoice(None, (f"original: {reasons[0]}, and {HELPED_IN_A_ZONE.format(zone=original.zone)}",))
     usual: WayName = "helper" if reasons else ("original" if original else "new")
     way = WayHome(system, firmware, request.way or usual, client_firmware)
     helped = [f"way: helper, since {reasons[0]}"] if original and reasons and way.way == "helper" else []
@@ -98,6 +104,8 @@ def _original_faults(original: Original, request: ServerRequest, system: GuestOs
         yield (
             f"firmware: {firmware} is asked for, and {original.name} boots by {original.firmware}; leave firmware out"
         )
+    if request.way == "helper" and original.zone:
+        yield f"original: {HELPED_IN_A_ZONE.format(zone=original.zone)}"
     if request.way == "new":
         yield "way: with the way new a new machine is made; leave original out, or say original or helper"
 

@@ -48,7 +48,7 @@ def take_home(demo: Demo, clouds: EmbeddedState, client: Client) -> None:
     server = clouds.servers[0]
     demo.run(f"failback check {TARGET} {server.id}", "its plan; nothing was made")
     nonce = _launch(demo, clouds, client)
-    demo.run(f"failback accept {RUN}")
+    demo.run(f"failback accept {RUN} {server.id}")
     demo.run(f"failback watch {RUN}")
     (told,) = account(RUN).servers
     demo.result(_ending(told))
@@ -76,7 +76,7 @@ def _launch(demo: Demo, clouds: EmbeddedState, client: Client) -> str:
         f"The server, still at work on AWS, writes a nonce to its boot volume: {NONCE_BYTES} random bytes. It stands "
         "in no command and in no log; who sees it at home sees that this write came with it."
     )
-    demo.run(f"failback approve {RUN}")
+    demo.run(f"failback approve {RUN} {server.id}")
     demo.watch(f"failback watch {RUN}", lambda: waits("commit"), "launched, up at home, and nobody has accepted it yet")
     return nonce
 

@@ -102,7 +102,9 @@ def _asked_for(request: Request, document: MachineDocument) -> MachineIdentity |
     for each in (*([document.identity] if document.identity else []), *document.further):
         ids = {"client_id": each.client_id, "object_id": each.subject, "msi_res_id": each.resource_id}
         # Azure tells no capitals apart in resource ids.
-        if all(request.args.get(name, value or "").casefold() == (value or "").casefold() for name, value in ids.items()):
+        if all(
+            request.args.get(name, value or "").casefold() == (value or "").casefold() for name, value in ids.items()
+        ):
             return each
     return None
 

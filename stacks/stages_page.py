@@ -22,7 +22,7 @@ _TOP = """\
 # The stages
 
 Written by `python -m stacks.stages_page` from each stage's `stage.json` and `example.json` in `lambdas/stages`. Every
-stage is called with the run's whole state and gives back the same six members (`failback/model/run.py`,
+stage is called with the run's whole state and gives back the same six members (`failback/model/stage.py`,
 [why](decisions/0005-one-envelope-for-all-stages.md)); shown is what the stage itself adds.
 """
 _DOORS = """\

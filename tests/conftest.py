@@ -22,11 +22,13 @@ EMBEDDED_FILES = (
     "test_states_battery.py",
     "test_schedules.py",
     "test_faults.py",
+    "test_launch_on_drs.py",
 )
 
 
 # A contract whose fast half is in memory; of Azure's adapter one test goes the whole way quickly.
 CLIENT_MACHINES = ROOT / "home" / "test_client_machines.py"
+TAKEOVERS = ROOT / "home" / "test_takeovers.py"
 QUICK_IN_AZURE = "test_an_address_is_there_before_the_machine_and_stays[azure]"
 
 
@@ -35,6 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the embedded clouds, before marks select."""
     for item in items:
         if item.path == CLIENT_MACHINES and "[azure" in item.name and item.name != QUICK_IN_AZURE:
+            item.add_marker(pytest.mark.embedded)
+        if item.path == TAKEOVERS and "[azure" in item.name:
             item.add_marker(pytest.mark.embedded)
         if item.path.name in EMBEDDED_FILES or any(item.path.is_relative_to(folder) for folder in EMBEDDED):
             item.add_marker(pytest.mark.embedded)

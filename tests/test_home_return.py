@@ -9,7 +9,7 @@ import pytest
 
 from failback.errors import CloudBusy, CloudRefused, LaunchFailed, SignInRefused
 from failback.give_back import give_back
-from failback.home_return import NOT_RESTORED, SERVES, UNSEEN
+from failback.home_return import NOT_RESTORED, OVERWRITTEN, SERVES, UNSEEN
 from failback.model.cutover import CutoverChoice, GroupFence
 from failback.model.decision import Decision
 from failback.model.ending import Returned
@@ -103,9 +103,13 @@ def test_all_is_as_it_was(way: str, point: str) -> None:
     bench, was = broken(way, point)
     if point == "started":
         decide(bench, "give_back", discard=True)
-    facts = returned(bench)
-    assert facts.left == ()
-    assert everything(bench) == was
+    facts, after = returned(bench), everything(bench)
+    # Only the snapshots hold what was on disks that were written to; so they stay, and are told.
+    kept = after.pop("snapshots") if way == "overwrite" else {}
+    assert {(each.belonging.name, each.why) for each in facts.left} == {(name, OVERWRITTEN) for name in kept}
+    assert all(each.command for each in facts.left)
+    assert bool(kept) == (way == "overwrite" and point != "begun")
+    assert after == {name: what for name, what in was.items() if name in after}
     assert bench.recovery.known[SERVER].failback_state == "FAILBACK_NOT_STARTED"
     assert not bench.run_log.leases
     assert outcome(bench).outcome == "failed"

@@ -8,10 +8,11 @@ import pytest
 
 from failback.machine_names import LONGEST
 from failback.model.original import OriginalDisk
-from failback.model.recovery import Volume
-from failback.model.request import DiskChoice
+from failback.model.recovery import RecoveryInstance, Volume
+from failback.model.request import DiskChoice, ServerRequest
 from failback.naming import client_machine_name, short_hash
 from failback.originals import ORDER_HINT, match_disks
+from failback.ways_home import choose_way
 from tests.test_readiness import RUN, World
 
 GIB = 1 << 30
@@ -72,6 +73,20 @@ def test_linux_whose_machine_boots_by_uefi_gets_help(world: World) -> None:
     server = world.server(2, original="web-2")
     world.check()
     assert (world.plan(server).way, world.plan(server).firmware) == ("helper", "uefi")
+
+
+def test_a_helpers_disks_dont_go_into_a_zone(world: World) -> None:
+    """They would be made without one, and Azure takes them into no machine that's in one."""
+    found = world.takeovers.find("web-1")
+    assert found is not None
+    zonal = found.model_copy(update={"zone": "2"})
+    request = ServerRequest(recovery_instance="i-00000000000000001", original="web-1")
+    instance = RecoveryInstance(id="i-00000000000000001", arn="", source_server="", ec2_state="RUNNING", os="Linux")
+    for wish, original in (({"way": "helper"}, zonal), ({}, zonal.model_copy(update={"obstacles": ("it's odd",)}))):
+        choice = choose_way(request.model_copy(update=wish), instance, None, original)
+        assert choice.way is None
+        assert "it's in zone 2" in choice.faults[0]
+    assert choose_way(request, instance, None, zonal).way is not None
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ class OriginalDisk(Facts):
 
 
 class Original(Facts):
-    """The machine: its private address, its disks (the one it boots from first), whether it runs.
+    """The machine: its private address, its disks (the one it boots from first), whether it runs, its zone (if any).
 
     `obstacles` says, each in a sentence for a person, what keeps it from booting the client itself; `barriers` what
     keeps replicated disks from ever being put into it. `document` is all that the home said of it: what's put back.
@@ -34,6 +34,7 @@ class Original(Facts):
     running: bool
     address: str
     size: str
+    zone: str = ""
     disks: tuple[OriginalDisk, ...]
     obstacles: tuple[str, ...] = ()
     barriers: tuple[str, ...] = ()

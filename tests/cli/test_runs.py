@@ -148,14 +148,21 @@ def test_watching_shows_each_change_as_it_comes(cloud: Cloud) -> None:
     seen: list[RunProgress] = []
     kept = histories.done().record
 
+    def looked_again(before: int) -> None:
+        end = time.monotonic() + 20
+        while len(seen) <= before and time.monotonic() < end:
+            time.sleep(0.01)
+
     def go_on() -> None:
+        looked_again(0)
         cloud.run_log.note("live", noted("build_image", began=12, updated=42, progress=copied(300)))
-        time.sleep(0.15)
+        # The look that goes on may have begun before.
+        looked_again(len(seen) + 1)
         assert kept.outcome is not None
         cloud.run_log.close("live", kept.outcome, histories.at(100))
 
     begin(cloud, "live", "azure-home")
-    thread = threading.Timer(0.15, go_on)
+    thread = threading.Thread(target=go_on)
     thread.start()
     last = follow(cloud.deployment, "live", seen.append, patience=0)
     thread.join()

@@ -154,9 +154,9 @@ def returned(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Returned
     await_all(place, execution, "approval", (new, original))
     for each in (new, original):
         write_nonce(boot_volume(each), nonce_of(each))
-    decide(place, RUN, "approval", "approve")
+    decide(place, RUN, "approval", "approve", new, original)
     await_all(place, execution, "commit", (new, original))
-    decide(place, RUN, "commit", "accept")
+    decide(place, RUN, "commit", "accept", new, original)
     ended = place.finish_watched(execution)
     assert ended["status"] == "SUCCEEDED", (ended, place.history(execution))
     return Returned(new, original, taken_over, execution)

@@ -46,6 +46,7 @@ def read_original(place: AzurePlace, name: str) -> Original | None:
         running=machine.runs,
         address=address_of(place, machine),
         size=str((machine.properties.get("hardwareProfile") or {}).get("vmSize") or ""),
+        zone=next(iter(machine.document.get("zones") or []), ""),
         disks=tuple(_original_disk(each, disk) for each, disk in zip(attached, disks, strict=True)),
         obstacles=tuple([*obstacles_of(machine), *barriers]),
         barriers=tuple(barriers),

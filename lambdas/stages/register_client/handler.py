@@ -28,4 +28,4 @@ def register(state: RunState, around: Connections) -> StageResult[Registration, 
     return register_client(state, desk)
 
 
-handler = stage_doorway("register_client", register, connect)
+handler = stage_doorway("register_client", register, connect, stoppable=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 from localcloud.sparse_files import data_ranges
-from tests.localcloud.runs.servers import by_id, outcome_of, without
+from tests.localcloud.runs.servers import outcome_of, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,16 +111,3 @@ def _executions(place: Place) -> set[str]:
     arn = place.deployed.outputs["StateMachineArn"]
     pages = place.clouds.client("stepfunctions").get_paginator("list_executions").paginate(stateMachineArn=arn)
     return {each["executionArn"] for page in pages for each in page["executions"]}
-
-
-def wait_for_stage(place: Place, execution: str, stage: str, server: RecoveryInstance) -> None:
-    """Let the watcher look until the server's way has come to a stage."""
-    for _ in range(600):
-        known = place.history(execution)
-        stages = {each.stage for each in by_id(place, execution)[server.id].stages} if known else set()
-        if stage in stages:
-            return
-        place.wake()
-        time.sleep(0.2)
-    message = f"{server.id} doesn't come to {stage}"
-    raise AssertionError(message)

@@ -120,7 +120,7 @@ class Place:
         linked = [
             each
             for each in self.clouds.drs.world.instances
-            if each.link and each.link.certificate and each.link.attained
+            if each.link and each.link.certificate and each.link.attained and not each.link.outcome
         ]
         for each in linked:
             each.bell.set()

@@ -10,8 +10,9 @@ import pytest
 from failback.clean_up import ABORTED
 from failback.model.recovery import INITIATION_STEPS
 from localcloud.drs.plans import ClientPlan
+from localcloud.drs.scripted_client import scripted_client
 from localcloud.embedded.originals import OriginalServer, add_original
-from localcloud.faults import Delay, FaultRule
+from localcloud.guests.scripted import GuestPlan
 from tests.localcloud.runs.ends import (
     all_groups,
     check_all_as_before,
@@ -21,7 +22,6 @@ from tests.localcloud.runs.ends import (
     groups_of,
     prepare,
     stop_execution,
-    wait_for_stage,
     wall,
 )
 from tests.localcloud.runs.servers import (
@@ -36,10 +36,11 @@ from tests.localcloud.runs.servers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from failback.model.record import ServerHistory
     from localcloud.drs.records import RecoveryInstance
+    from localcloud.guests.client import ClientTask
     from tests.localcloud.runs.place import Place
 
 pytestmark = pytest.mark.timeout(480)
@@ -49,7 +50,7 @@ SILENT = {"serial": "it never says that", "agent": False}
 WAITS = {"await_replication": "replication", "await_approval": "approval", "await_launch": "launch"}
 GO_BACK = ("boot_client", "register_client", *WAITS, "cut_over")
 """Stages in which a run is broken off, each of them by a run of its own, before its server was started at home."""
-STAY = {"verify_server": {"verify": SILENT}, "await_commit": {"commit": {"by": "person"}}}
+STAY: dict[str, Json] = {"verify_server": {"verify": SILENT}, "await_commit": {"commit": {"by": "person"}}}
 """And after that: what they ask for so that they wait there."""
 
 
@@ -89,28 +90,28 @@ def story(place: Place, servers: dict[str, RecoveryInstance], original: Original
     """A run for each stage, all at the same time; each is stopped when it's there."""
     behind = {**UNATTENDED, "fence": {"kind": "security-group", "group": wall(place, servers["cut_over"])}}
     attended = {**behind, "launch": {"mode": "approve"}}
-    choices = {
+    choices: Json = {
         "await_approval": attended,
         "await_launch": attended,
         **{stage: {**behind, **more} for stage, more in STAY.items()},
     }
     told = Story(servers, place.listing(), groups=all_groups(place, servers.values()))
     told.contents = contents(place, original)
-    # The change is held up in its middle: the client is off, and the machine gets its disks.
-    held_up = FaultRule(service="arm", operation="virtualMachines/write", path="/virtualMachines/cut-over$",
-                        action=Delay(seconds=2))  # fmt: skip
+    # Its client doesn't turn itself off once it's launched: nothing is moved until it has.
+    place.machines.append(GuestPlan(client=lingering(place)))
     executions = {}
-    with place.faults(held_up):
-        for stage, server in servers.items():
-            asked = {"recovery_instance": server.id, **({"original": "cut-over"} if stage == "cut_over" else {})}
-            executions[stage] = place.start(
-                name_of(stage), goal="failback", target="azure-home", servers=[asked],
-                cutover=choices.get(stage, behind),
-            )  # fmt: skip
-        for stage, server in servers.items():
-            bring_to(place, executions[stage], stage, server)
-            stop_execution(place, executions[stage])
-        told.cleaned = {stage: cleaned_up(place, each) for stage, each in executions.items()}
+    for stage, server in sorted(servers.items(), key=lambda each: each[0] != "cut_over"):
+        asked = {"recovery_instance": server.id, **({"original": "cut-over"} if stage == "cut_over" else {})}
+        executions[stage] = place.start(
+            name_of(stage), goal="failback", target="azure-home", servers=[asked], cutover=choices.get(stage, behind)
+        )
+        place.wait_until(lambda: not place.machines, "the first of them to be booted")
+    on_their_way = dict(executions)
+    while on_their_way:
+        place.wake()
+        for stage in [each for each in on_their_way if is_in(place, executions[each], each, servers[each])]:
+            stop_execution(place, on_their_way.pop(stage))
+    told.cleaned = {stage: cleaned_up(place, each) for stage, each in executions.items()}
     told.records = {stage: by_id(place, each)[servers[stage].id] for stage, each in executions.items()}
     told.after = place.listing()
     return told
@@ -120,17 +121,30 @@ def name_of(stage: str) -> str:
     return f"broken-off-in-{stage.replace('_', '-')}"
 
 
-def bring_to(place: Place, execution: str, stage: str, server: RecoveryInstance) -> None:
-    """Let the run come to the stage, and no further."""
-    if stage == "await_launch":
-        wait_for(place, execution, "approval", [server])
+def lingering(place: Place) -> Callable[[ClientTask], bool]:
+    """A client that's launched, and whose machine stays on all the same."""
+    clouds = place.clouds
+    client = scripted_client(clouds.drs, door_url=clouds.drs_url, replication_port=clouds.replication_port)
+
+    def run(task: ClientTask) -> bool:
+        client(task)
+        task.stopping.wait()
+        return False
+
+    return run
+
+
+def is_in(place: Place, execution: str, stage: str, server: RecoveryInstance) -> bool:
+    """Whether the run has come to that stage; one that's to wait for its launch is approved on the way."""
+    if stage == "await_launch" and server.id in waiting_for(place, "approval"):
         # Not level any more: it's fenced, and isn't launched.
         place.clouds.drs.plan(server.id, HALF)
         decide(place, name_of(stage), "approval", "approve", server)
     if stage in WAITS:
-        wait_for(place, execution, WAITS[stage], [server])
-    else:
-        wait_for_stage(place, execution, stage, server)
+        return server.id in waiting_for(place, WAITS[stage])
+    known = place.history(execution)
+    assert place.clouds.client("stepfunctions").describe_execution(executionArn=execution)["status"] == "RUNNING"
+    return known is not None and stage in {each.stage for each in by_id(place, execution)[server.id].stages}
 
 
 @pytest.mark.parametrize("stage", GO_BACK)
@@ -165,8 +179,11 @@ def test_a_server_that_was_started_stays_and_is_told_with_commands(place: Place,
     assert groups_of(place, server) != story.groups[server.id]
 
 
-def test_what_cleans_up_ends_as_the_broken_off_run(story: Story) -> None:
-    assert {(each["status"], each["error"]) for each in story.cleaned.values()} == {("FAILED", ABORTED)}
+def test_the_broken_off_run_is_closed_and_told_as_that(place: Place, story: Story) -> None:
+    assert {stage: each["status"] for stage, each in story.cleaned.items()} == dict.fromkeys(story.servers, "SUCCEEDED")
+    for stage in story.servers:
+        outcome = place.report(name_of(stage))["outcome"]
+        assert (outcome["outcome"], outcome["error"]) == ("failed", ABORTED), stage
 
 
 STOPPED = "stopped-by-a-person"

@@ -48,7 +48,7 @@ def test_the_watcher_is_woken_and_has_nothing_to_do(place: Place) -> None:
         for rule in events.list_rules()["Rules"]
         for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     }
-    assert {arn.rpartition(":")[2] for arn in targets} == {watcher}
+    assert {arn.rpartition(":")[2] for arn in targets} == {watcher, place.function("clean_up_aborted")}
     functions = place.clouds.client("lambda")
     answer = functions.invoke(FunctionName=watcher, Payload=json.dumps({"source": "aws.events"}))
     assert "FunctionError" not in answer, answer["Payload"].read()
