@@ -1,6 +1,6 @@
 """The demo's proof that a server at home has what it wrote on AWS during its run: a nonce that nobody else knows.
 
-It's random, is handed to the running server alone, and shown only once the server has said it itself.
+It's random, and handed to the running server alone: who else has it has it from the server's own console at home.
 """
 
 from __future__ import annotations
@@ -59,31 +59,36 @@ def show_console(demo: Demo, console: Path, nonce: str) -> None:
     )
 
 
-def check_nowhere_else(demo: Demo, nonce: str, known: Mapping[Path, str], *, folder: Path = FOLDER) -> None:
-    """Look for the nonce in every file of the demo's clouds.
+def check_nowhere_else(
+    demo: Demo, nonce: str, known: Mapping[Path, str], *, readers: str = "", folder: Path = FOLDER, since: float = 0.0
+) -> None:
+    """Look for the nonce in every file of the demo's clouds that was written to `since` then (seconds of the epoch).
 
-    `known` are those that have it by right, each with what it is. Raises LocalCloudError where another one has it, or
-    one of them hasn't.
+    `known` are those that have it by right, each with what it is. Logs that match the pattern `readers` are of a
+    function that reads the server's console: they may have it. Raises LocalCloudError where another file has it, or a
+    known one hasn't.
     """
     began = time.monotonic()
-    searched = search(folder, nonce.encode())
-    others = [str(path.relative_to(folder)) for path in sorted(searched.found - known.keys())]
+    searched = search(folder, nonce.encode(), since=since)
+    read = searched.found.intersection(folder.glob(readers) if readers else ())
+    others = [str(path.relative_to(folder)) for path in sorted(searched.found - known.keys() - read)]
     missing = [what for path, what in known.items() if path not in searched.found]
     lines = [f"in {path.relative_to(folder)}: {what}" for path, what in known.items() if path in searched.found]
+    lines += [f"in {path.relative_to(folder)}: what a function has read of that console" for path in sorted(read)]
     rest = f"in {', '.join(others)}" if others else "nowhere else"
-    lines.append(f"{rest}: {searched.files:,} files, {searched.bytes / GIB:.1f} GiB of content")
-    demo.note("the nonce looked for in all files of both clouds", time.monotonic() - began, "\n".join(lines))
+    lines.append(f"{rest}: {searched.files:,} files written since then, {searched.bytes / GIB:.1f} GiB of content")
+    demo.note("the nonce looked for in the files of both clouds", time.monotonic() - began, "\n".join(lines))
     if others or missing:
         wrong = [*(f"it's in {each}" for each in others), *(f"it isn't in {each}" for each in missing)]
         message = f"The nonce isn't where it has to be, and nowhere else: {'; '.join(wrong)}"
         raise LocalCloudError(message)
 
 
-def search(folder: Path, wanted: bytes) -> Searched:
-    """Which files below a folder hold these bytes; holes aren't read, links aren't followed."""
+def search(folder: Path, wanted: bytes, *, since: float = 0.0) -> Searched:
+    """Which files below a folder hold these bytes; neither holes are read, nor older files, nor links."""
     told = Searched()
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not path.is_file() or path.stat().st_mtime < since:
             continue
         told.files += 1
         before = b""

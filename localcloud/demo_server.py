@@ -29,8 +29,18 @@ if TYPE_CHECKING:
 RUN = "home"
 PAGE = FOLDER / f"{RUN}.html"
 NONCE_BYTES = 16
+READERS = "clouds/aws/lambda/logs/*verify-server*/*"
+"""Logs of the function that looks at the server's console, and notes the last line of it."""
 BLOCK = 512
 """Bytes: st_blocks counts in those, whatever the file system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nonce:
+    """What the server has written, and when it was made at the earliest, in seconds of the epoch."""
+
+    text: str
+    made: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +73,18 @@ def take_home(demo: Demo, clouds: EmbeddedState, client: Client) -> None:
     )
 
 
-def _launch(demo: Demo, clouds: EmbeddedState, client: Client) -> str:
+def _launch(demo: Demo, clouds: EmbeddedState, client: Client) -> Nonce:
     """Replicate the server, have it write something that nobody knows, and launch it; gives that."""
     server = clouds.servers[0]
     waits = partial(_waits, DynamoWaitingRoom(client("dynamodb"), clouds.outputs["RunLogTable"]), server.id)
     start = f"failback start {TARGET} {server.id} --run {RUN} --fence none --yes"
     demo.watch(start, lambda: waits("approval"))
     demo.result(_progress(account(RUN)))
-    nonce = secrets.token_hex(NONCE_BYTES)
-    write_nonce(FOLDER, server.id, nonce)
+    nonce = Nonce(secrets.token_hex(NONCE_BYTES), time.time() - 1)
+    write_nonce(FOLDER, server.id, nonce.text)
     demo.say(
-        f"The server, still at work on AWS, writes a nonce to its boot volume: {NONCE_BYTES} random bytes. It stands "
-        "in no command and in no log; who sees it at home sees that this write came with it."
+        f"The server, still at work on AWS, writes a nonce to its boot volume: {NONCE_BYTES} random bytes. No "
+        "command and no function is told it: it's at home only if this write comes with the server."
     )
     demo.run(f"failback approve {RUN} {server.id}")
     demo.watch(f"failback watch {RUN}", lambda: waits("commit"), "launched, up at home, and nobody has accepted it yet")
@@ -102,12 +112,12 @@ def _ending(told: ServerReport) -> str:
     return f"{outcome.outcome}; {seen.signal}: '{seen.said}', {measured.rto_seconds:.0f} s after the approval"
 
 
-def _prove(demo: Demo, clouds: EmbeddedState, told: ServerReport, pairs: list[Pair], nonce: str) -> None:
+def _prove(demo: Demo, clouds: EmbeddedState, told: ServerReport, pairs: list[Pair], nonce: Nonce) -> None:
     """The server's own words, then the bytes of its disks, then that nobody else could have told it the nonce."""
     assert told.record.plan is not None
     assert told.verified is not None
     console = console_file(FOLDER / "clouds" / "machines", told.record.plan.own_machine)
-    show_console(demo, console, nonce)
+    show_console(demo, console, nonce.text)
     compare(demo, pairs)
     reports = object_files(FOLDER / "clouds" / "s3", clouds.outputs["ImageBucket"], f"reports/{RUN}.json")
     known = {
@@ -116,7 +126,7 @@ def _prove(demo: Demo, clouds: EmbeddedState, told: ServerReport, pairs: list[Pa
         console: "the serial console of that boot",
         **dict.fromkeys(reports, "the run's report, which keeps the end of that console as evidence"),
     }
-    check_nowhere_else(demo, nonce, known)
+    check_nowhere_else(demo, nonce.text, known, readers=READERS, since=nonce.made)
 
 
 def _pairs(told: Account, server: str) -> list[Pair]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, SimpleQueue
@@ -73,7 +74,9 @@ class RuntimeEndpoint:
         self._closed = True
         self._work.put(None)
         if self._thread.is_alive():
-            self._server.socket.shutdown(socket.SHUT_RD)
+            # A sandbox that was killed may be closed by two at a time.
+            with suppress(OSError):
+                self._server.socket.shutdown(socket.SHUT_RD)
             self._thread.join()
         self._server.server_close()
 

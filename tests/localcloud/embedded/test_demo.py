@@ -148,7 +148,25 @@ def test_a_nonce_where_it_has_to_be_and_nowhere_else_is_told(tmp_path: Path) -> 
     shown = Demo(Console(soft_wrap=True))
     check_nowhere_else(shown, NONCE, nonce_places(tmp_path), folder=tmp_path)
     lines = [line.strip() for line in shown.closing().splitlines()[2:]]
-    assert lines == ["in volume: the volume", "in disk: the disk", "nowhere else: 3 files, 0.0 GiB of content"]
+    assert lines == [
+        "in volume: the volume",
+        "in disk: the disk",
+        "nowhere else: 3 files written since then, 0.0 GiB of content",
+    ]
+
+
+def test_who_reads_the_console_may_have_the_nonce(tmp_path: Path) -> None:
+    known = nonce_places(tmp_path)
+    (tmp_path / "log").write_text(f"its console's last line is {NONCE}")
+    shown = Demo(Console(soft_wrap=True))
+    check_nowhere_else(shown, NONCE, known, readers="l*", folder=tmp_path)
+    assert "in log: what a function has read of that console" in shown.closing()
+
+
+def test_files_older_than_the_nonce_are_not_read(tmp_path: Path) -> None:
+    known = nonce_places(tmp_path)
+    os.utime(tmp_path / "log", (1, 1))
+    assert search(tmp_path, NONCE.encode(), since=2.0).files == len(known)
 
 
 def test_a_nonce_that_is_told_elsewhere_or_missing_ends_it(tmp_path: Path) -> None:

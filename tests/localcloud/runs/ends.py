@@ -6,11 +6,13 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from failback.clouds.aws.waiting_room import DynamoWaitingRoom
 from localcloud.sparse_files import data_ranges
 from tests.localcloud.runs.servers import outcome_of, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from pathlib import Path
 
     from failback.model.record import ServerHistory
@@ -65,6 +67,12 @@ def _digest(file: Path) -> str:
                 if data.strip(b"\0"):
                     digest.update(b"%d " % at + data)
     return digest.hexdigest()
+
+
+def holds(place: Place) -> set[tuple[str, datetime]]:
+    """The servers that are held, and since when: one that fails again is held anew."""
+    room = DynamoWaitingRoom(place.clouds.client("dynamodb"), place.deployed.outputs["RunLogTable"])
+    return {(each.server, each.since) for each in room.everyone() if each.milestone == "hold"}
 
 
 def given_back(server: ServerHistory) -> Json:

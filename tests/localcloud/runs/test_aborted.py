@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,7 @@ def story(place: Place, servers: dict[str, RecoveryInstance], original: Original
     on_their_way = dict(executions)
     while on_their_way:
         place.wake()
+        time.sleep(0.3)
         for stage in [each for each in on_their_way if is_in(place, executions[each], each, servers[each])]:
             stop_execution(place, on_their_way.pop(stage))
     told.cleaned = {stage: cleaned_up(place, each) for stage, each in executions.items()}

@@ -11,6 +11,7 @@ from localcloud.drs.volume import BLOCK
 from localcloud.embedded.originals import OriginalServer, add_original
 from localcloud.workload.layout import UP
 from localcloud.workload.marker import write_nonce
+from tests.localcloud.runs.safety import EVERY_CALL, check_safety
 from tests.localcloud.runs.servers import (
     ATTENDED,
     MIB,
@@ -19,6 +20,7 @@ from tests.localcloud.runs.servers import (
     check_transitions,
     decide,
     failed_over,
+    history_of,
     outcome_of,
     plan_of,
     wait_for,
@@ -77,18 +79,19 @@ def execution(place: Place, servers: Servers, originals: dict[str, OriginalServe
         {"recovery_instance": each.id, **({"original": name} if name in originals else {})}
         for name, each in servers.items()
     ]
-    execution = place.start(
-        RUN, goal="failback", target="azure-home", servers=asked, cutover={**ATTENDED, "launch": {"per": "run"}}
-    )
-    everyone = list(servers.values())
-    wait_for(place, execution, "approval", everyone)
-    for name, each in servers.items():
-        write_nonce(next(iter(each.volumes.values())), nonce_of(name))
-    decide(place, RUN, "approval", "approve", why="the maintenance window is open")
-    wait_for(place, execution, "commit", everyone)
-    decide(place, RUN, "commit", "accept")
-    told = place.finish_watched(execution)
-    assert told["status"] == "SUCCEEDED", (told, place.history(execution))
+    with place.faults(EVERY_CALL):
+        execution = place.start(
+            RUN, goal="failback", target="azure-home", servers=asked, cutover={**ATTENDED, "launch": {"per": "run"}}
+        )
+        everyone = list(servers.values())
+        wait_for(place, execution, "approval", everyone)
+        for name, each in servers.items():
+            write_nonce(next(iter(each.volumes.values())), nonce_of(name))
+        decide(place, RUN, "approval", "approve", why="the maintenance window is open")
+        wait_for(place, execution, "commit", everyone)
+        decide(place, RUN, "commit", "accept")
+        told = place.finish_watched(execution)
+        assert told["status"] == "SUCCEEDED", (told, place.history(execution))
     return execution
 
 
@@ -108,6 +111,12 @@ def test_all_are_home(place: Place, records: Records, execution: str) -> None:
     assert place.report(RUN)["outcome"]["outcome"] == "done"
     assert place.listing()["leases"] == {}
     check_transitions(execution, most=35)
+
+
+def test_no_rule_was_broken_on_the_way(place: Place, before: Json, execution: str) -> None:
+    count = check_safety(place.clouds.faults.records, history_of(place, execution), before)
+    print(f"{count} calls")
+    assert count > 500
 
 
 def test_each_says_on_its_own_console_what_was_written_on_aws(place: Place, records: Records) -> None:
