@@ -46,7 +46,7 @@ def _prepared(place: Place) -> None:
 def check_run(place: Place, told: Any, servers: dict[str, ServerHistory], failed: set[str]) -> None:  # noqa: ANN401
     """The run failed, and names each server that did; each was given back by its own execution."""
     assert (told["status"], told["error"]) == ("FAILED", "ServersFailed"), told
-    assert f"{len(failed)} of {len(servers)} servers failed" in told["cause"]
+    assert f"{len(failed)} of {len(servers)} servers aren't home" in told["cause"]
     named = [each for each in failed if each in told["cause"]]
     assert named == list(failed) or "more: the report names all of them" in told["cause"]
     report = place.report(told["name"])
