@@ -48,6 +48,8 @@ REQUESTS = {
     "GET virtualmachines": None,
     "GET virtualmachines instanceview": None,
     "POST virtualmachines retrievebootdiagnosticsdata": None,
+    "POST virtualmachines deallocate": None,
+    "POST virtualmachines start": None,
     "GET skus": None,
     "GET locations operations": None,
 }
@@ -100,7 +102,7 @@ def test_the_adapters_own_calls_are_all_in_the_table() -> None:
     named = set(re.findall(r"\.(begin_\w+|instance_view|retrieve_\w+)\b", _sources(folder)))
     assert named == {
         "begin_create_or_update", "begin_update", "begin_grant_access", "begin_revoke_access", "begin_delete",
-        "instance_view", "retrieve_boot_diagnostics_data",
+        "begin_deallocate", "begin_start", "instance_view", "retrieve_boot_diagnostics_data",
     }  # fmt: skip
 
 
@@ -128,6 +130,9 @@ def go_all_the_way(embedded: EmbeddedHome) -> None:
             pass
         home.machines.tell(name, "version=1\nother=1\n")
         assert home.machines.console(name)
+        while not home.takeovers.power_off(name):
+            pass
+        home.place.compute.virtual_machines.begin_start("home", name).result()
     creation = {"createOption": "Copy", "sourceResourceId": step.image.id}
     body: Any = {"location": "westeurope", "tags": TAGS, "properties": {"creationData": creation, "incremental": True}}
     home.place.compute.snapshots.begin_create_or_update("home", "moment", body).result()

@@ -173,8 +173,8 @@ def transitions(events: Sequence[Json]) -> Counter[str]:
     return Counter(each["stateEnteredEventDetails"]["name"] for each in events if "stateEnteredEventDetails" in each)
 
 
-def check_transitions(execution: str, *, most: int = 20) -> list[int]:
-    """Every server's events, its transitions at most 20 and three for each look that was one too many."""
+def check_transitions(execution: str, *, most: int = 30) -> list[int]:
+    """Every server's events, its transitions at most 30 and three for each look that was one too many."""
     histories = child_histories(execution)
     for events in histories:
         entered = transitions(events)

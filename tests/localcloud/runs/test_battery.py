@@ -229,11 +229,8 @@ DENIED = {
                       nth=(1,)), "boot_client"),
     "fence": (FaultRule(service="ec2", operation="ModifyNetworkInterfaceAttribute", action=Deny(), nth=(1,)),
               "quiesce"),
-    "start": (FaultRule(service="arm", operation="virtualMachines/start", path="/denied-start/", action=Deny(),
-                        nth=(2,)), "cut_over"),
 }  # fmt: skip
 """Calls that touch what was there before, and the stage whose they are; whoever makes the first two is one server."""
-LAUNCHED = ("start",)
 
 
 def test_each_denied_call_that_touches_what_was_there_before_gives_its_server_back_whole(
@@ -248,7 +245,7 @@ def test_each_denied_call_that_touches_what_was_there_before_gives_its_server_ba
     asked = [{"recovery_instance": each.id, "original": each.made_of.name} for each in servers.values()]
     with place.faults(*(rule for rule, _ in DENIED.values())):
         execution = place.start("denied", goal="failback", target="azure-home", servers=asked, cutover=behind)
-        ended = finish_giving_back(place, execution, "denied", [servers[name] for name in LAUNCHED])
+        ended = finish_giving_back(place, execution, "denied", list(servers.values()))
     assert (ended["status"], ended["error"]) == ("FAILED", "ServersFailed"), told(place, execution)
     records = by_id(place, execution)
     failures = Counter(failure_of(records[each.id])[0] for each in servers.values())
@@ -269,6 +266,8 @@ def finish_giving_back(place: Place, execution: str, run: str, servers: Sequence
     while (ended := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
         assert time.monotonic() < end, told(place, execution)
         for server, since in holds(place) - decided:
+            if server not in ids:
+                continue
             decided.add((server, since))
             decide(place, run, "hold", "give_back", ids[server], discard=True)
         place.wake()
