@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 INDEX = "recent"
 RUN = "run"
+_WHOLE = frozenset({"entry", "began", "calls"})
+"""What a stage's item has, all at once."""
 
 
 class DynamoRunLog:
@@ -140,7 +142,7 @@ def _history(record: Mapping[str, AttributeValueTypeDef], items: Mapping[str, It
     for sk, item in items.items():
         owner = stage_owner(sk)
         # An item that's only half there is one that's being noted for the first time (not in DynamoDB itself).
-        if owner is not None and "entry" in item:
+        if owner is not None and item.keys() >= _WHOLE:
             stages[owner].append(_entry(item))
     in_order = {owner: tuple(sorted(entries, key=lambda entry: entry.began)) for owner, entries in stages.items()}
     records = (read_server(item) for item in _kind(items, SERVERS))
