@@ -155,7 +155,9 @@ def test_a_server_that_was_not_started_goes_back(place: Place, story: Story, sta
     assert failure_of(record)[1] == ABORTED, record
     assert record.record.milestones.started is None
     fenced = record.record.milestones.fenced
-    assert (fenced is not None) is (stage in {"await_launch", "cut_over"})
+    # Nothing holds these two where they are: a stop may find them further on.
+    if stage not in {"boot_client", "register_client"}:
+        assert (fenced is not None) is (stage in {"await_launch", "cut_over"})
     assert groups_of(place, server) == story.groups[server.id]
     assert place.report(name_of(stage))["given_back"]["left"] == []
 

@@ -219,7 +219,7 @@ def test_under_five_per_cent_of_faults_servers_come_home_with_the_same_bytes(pla
         asked = [{"Name": "group-id", "Values": [server.security_group]}]
         rules = ec2.describe_security_group_rules(Filters=asked)["SecurityGroupRules"]
         assert not [each for each in rules if not each["IsEgress"]], "it's home: nobody has to get in any more"
-    assert place.listing()["leases"] == {}
+    assert "disturbed" not in place.listing()["leases"].values()
     # Nothing else in this module meets faults.
     met = Counter((each.call.service, each.action.kind) for each in place.clouds.faults.records)
     print(f"\n{met.total()} faults:", ", ".join(f"{one} {kind} {met[one, kind]}" for one, kind in sorted(met)))
