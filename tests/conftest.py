@@ -28,6 +28,7 @@ EMBEDDED_FILES = (
 
 # A contract whose fast half is in memory; of Azure's adapter one test goes the whole way quickly.
 CLIENT_MACHINES = ROOT / "home" / "test_client_machines.py"
+RUNS = ROOT / "localcloud" / "runs"
 TAKEOVERS = ROOT / "home" / "test_takeovers.py"
 QUICK_IN_AZURE = "test_an_address_is_there_before_the_machine_and_stays[azure]"
 
@@ -42,6 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.embedded)
         if item.path.name in EMBEDDED_FILES or any(item.path.is_relative_to(folder) for folder in EMBEDDED):
             item.add_marker(pytest.mark.embedded)
+        # Whole runs take their time on a busy machine; those that say their own limit keep it.
+        if item.path.is_relative_to(RUNS) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(480))
 
 
 @pytest.fixture
