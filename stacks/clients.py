@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.model.target import ManagedIdentity
+from failback.model.target import AzureTarget, ManagedIdentity, ServiceAccount
 from failback.naming import TARGET_TAG, client_role_name
 from stacks.accepted import accept_wildcard
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from failback.model.target import Guid, Target
     from stacks.assets import Function
 
+GOOGLE = "accounts.google.com"
+"""Who signs the tokens of Google's service accounts, in IAM's words."""
 SESSION_SECONDS = 3600
 """The client needs its keys until it's registered, and has a certificate of its own from then on."""
 KEY_STAGE = "register_client"
@@ -52,9 +54,11 @@ def add_clients(stack: Stack, deployment: Deployment, functions: Mapping[Functio
     """A role for each target with client machines, and the OIDC providers that the account hasn't yet."""
     providers = _providers(stack, deployment)
     for target in deployment.targets:
-        if isinstance(target.client, ManagedIdentity):
+        if isinstance(target, AzureTarget) and isinstance(target.client, ManagedIdentity):
             trusted = _identity(target, target.client, providers[target.tenant_id])
             _add_role(stack, deployment, target, trusted)
+        elif isinstance(target.client, ServiceAccount):
+            _add_role(stack, deployment, target, _account(target.client))
         elif target.client:
             _add_role(stack, deployment, target, _minting_role(target, functions))
 
@@ -65,7 +69,7 @@ def _providers(stack: Stack, deployment: Deployment) -> Mapping[Guid, str]:
 
     audiences: dict[Guid, set[str]] = {}
     for target in deployment.targets:
-        if isinstance(target.client, ManagedIdentity):
+        if isinstance(target, AzureTarget) and isinstance(target.client, ManagedIdentity):
             audiences.setdefault(target.tenant_id, set()).add(target.client.audience)
     made = {
         tenant: iam.CfnOIDCProvider(
@@ -77,13 +81,25 @@ def _providers(stack: Stack, deployment: Deployment) -> Mapping[Guid, str]:
     return {**deployment.oidc_providers, **made}
 
 
-def _identity(target: Target, client: ManagedIdentity, provider: str) -> IPrincipal:
+def _identity(target: AzureTarget, client: ManagedIdentity, provider: str) -> IPrincipal:
     """That one identity, by tokens for that one audience."""
     from aws_cdk import aws_iam as iam
 
     name = issuer(target.tenant_id)
     exactly = {f"{name}:sub": client.principal_id, f"{name}:aud": client.audience}
     return iam.WebIdentityPrincipal(provider, {"StringEquals": exactly})
+
+
+def _account(client: ServiceAccount) -> IPrincipal:
+    """That one service account of Google's, whose tokens IAM knows without a provider (IAM user guide, "IAM and AWS
+    STS condition context keys": `oaud` is what a token is made out to, `aud` who asked for it).
+
+    Whether a machine's own identity token is held to `oaud` so is unconfirmed.
+    """
+    from aws_cdk import aws_iam as iam
+
+    exactly = {f"{GOOGLE}:sub": client.unique_id, f"{GOOGLE}:oaud": client.audience}
+    return iam.WebIdentityPrincipal(GOOGLE, {"StringEquals": exactly})
 
 
 def _minting_role(target: Target, functions: Mapping[Function, LambdaFunction]) -> IPrincipal:

@@ -113,7 +113,7 @@ class Deployment(Facts):
     def audiences(self, home: HomeName) -> Sequence[str]:
         """What identity tokens for that home are made out to."""
         ways = (target.credential for target in self.targets if target.home == home)
-        return sorted({way.audience for way in ways if isinstance(way, Federation)})
+        return sorted({way.audience for way in ways if way.kind == "federation"})
 
     def targets_with_keys(self, home: str | None) -> Sequence[str]:
         """The names of that home's targets whose client machines get minted keys."""

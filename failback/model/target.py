@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from failback.model.agent import Audience, Identifier
 from failback.model.facts import Facts
@@ -100,7 +100,87 @@ class AzureTarget(Facts):
     egress: tuple[Cidr, ...] = ()
 
 
-# The next home adds its class here: Annotated[AzureTarget | GoogleTarget, Field(discriminator="home")].
-Target = AzureTarget
+_PROJECT = r"[a-z]([-a-z0-9]{4,28}[a-z0-9])"
+_PROVIDER = (
+    r"projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9][-a-z0-9]{2,30}[a-z0-9]"
+    r"/providers/[a-z0-9][-a-z0-9]{2,30}[a-z0-9]"
+)
+ProjectId = Annotated[str, StringConstraints(pattern=f"^{_PROJECT}$")]
+ServiceAccountEmail = Annotated[
+    str,
+    StringConstraints(pattern=rf"^([-a-z0-9]{{6,30}}@{_PROJECT}\.iam|[0-9]+-compute@developer)\.gserviceaccount\.com$"),
+]
 
-TARGET = TypeAdapter[Target](Target)
+
+class WorkloadIdentity(Facts):
+    """Way into Google without a secret: its workload identity pool trusts the stage's role by AWS STS's tokens.
+
+    `provider` is the pool's OIDC provider, by its full name with the project's number; `service_account` is whom the
+    stage acts as (empty: the role's own principal in the pool has the rights).
+    """
+
+    kind: Literal["federation"] = "federation"
+    provider: Annotated[str, StringConstraints(pattern=f"^{_PROVIDER}$")]
+    service_account: ServiceAccountEmail | Literal[""] = ""
+
+    @property
+    def audience(self) -> str:
+        """What AWS's tokens are made out to: what an OIDC provider takes that names no audiences of its own."""
+        return f"https://iam.googleapis.com/{self.provider}"
+
+
+class ServiceAccount(Facts):
+    """Client machines get at AWS by identity tokens of their own service account: AWS's role for them trusts only it.
+
+    `unique_id` is the account's number, which tokens name as their subject; `audience` what they're made out to.
+    """
+
+    kind: Literal["service-account"]
+    email: ServiceAccountEmail
+    unique_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{15,25}$")]
+    audience: Audience
+
+
+class GoogleTarget(Facts):
+    """A zone of a Google Cloud project, and the identity that may work in it.
+
+    `subnetwork` is where client machines' interfaces are, in the zone's region (a shared network's is another
+    project's); `network_tags` are what its firewall rules know them by. `bucket` is where client images are uploaded
+    to before images are made of them. `machine_type` is that of boot tests and client machines; None picks one whose
+    disks and network the client has drivers for. `client` and `egress` as with Azure.
+    """
+
+    name: Identifier
+    home: Literal["google"]
+    project: ProjectId
+    zone: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[a-z]+[0-9]+-[a-z]$")]
+    subnetwork: Annotated[
+        str,
+        StringConstraints(
+            pattern=rf"^projects/{_PROJECT}/regions/[a-z]+-[a-z]+[0-9]+/subnetworks/[a-z][-a-z0-9]{{0,62}}$"
+        ),
+    ]
+    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][-a-z0-9_.]{1,61}[a-z0-9]$")]
+    network_tags: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")], ...] = ()
+    disk_type: Literal["pd-standard", "pd-balanced", "pd-ssd"] = "pd-balanced"
+    machine_type: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*-[a-z0-9]+(-[0-9]+)*$")] | None = None
+    credential: Annotated[WorkloadIdentity | StoredSecret, Field(discriminator="kind")]
+    client: Annotated[ServiceAccount | MintedKeys, Field(discriminator="kind")] | None = None
+    egress: tuple[Cidr, ...] = ()
+
+    @property
+    def region(self) -> str:
+        """The zone's region."""
+        return self.zone.rpartition("-")[0]
+
+    @model_validator(mode="after")
+    def _check_region(self) -> Self:
+        if f"/regions/{self.region}/" not in self.subnetwork:
+            message = f"subnetwork: it isn't in {self.region}, the region of the zone {self.zone}"
+            raise ValueError(message)
+        return self
+
+
+Target = Annotated[AzureTarget | GoogleTarget, Field(discriminator="home")]
+
+TARGET = TypeAdapter[AzureTarget | GoogleTarget](Target)

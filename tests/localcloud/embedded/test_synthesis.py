@@ -8,6 +8,7 @@ import pytest
 
 from failback.errors import LocalCloudError
 from failback.model.deployment import parse_deployment
+from failback.model.target import AzureTarget
 from localcloud.azure.cloud import AzureSettings
 from localcloud.embedded.synthesis import TARGET, inputs_digest, synthesise, write_deployment
 
@@ -44,7 +45,9 @@ def deployment(tmp_path: Path) -> Path:
 def test_the_deployment_is_one_and_points_to_the_embedded_home(deployment: Path) -> None:
     parsed = parse_deployment(deployment.read_bytes())
     assert [target.name for target in parsed.targets] == [TARGET]
-    assert parsed.targets[0].subnet_id.endswith("/virtualNetworks/net/subnets/servers")
+    (target,) = parsed.targets
+    assert isinstance(target, AzureTarget)
+    assert target.subnet_id.endswith("/virtualNetworks/net/subnets/servers")
 
 
 def test_only_a_change_runs_the_app(root: Path, deployment: Path, tmp_path: Path) -> None:
