@@ -11,15 +11,23 @@ from failback.errors import DeploymentInvalid
 from failback.model.agent import Region
 from failback.model.cutover import DocumentName, FunctionArn
 from failback.model.facts import Facts
-from failback.model.target import Federation, Guid, ManagedIdentity, MintedKeys, StoredSecret, Target
+from failback.model.target import (
+    Federation,
+    Guid,
+    HomeName,
+    ManagedIdentity,
+    MintedKeys,
+    ServiceAccount,
+    StoredSecret,
+    Target,
+    WorkloadIdentity,
+)
 from failback.naming import PREFIX, client_role_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pydantic_core import ErrorDetails
-
-    from failback.model.target import HomeName
 
 PythonVersion = Literal["3.11", "3.12", "3.13"]
 DEFAULT_PYTHON: PythonVersion = "3.11"
@@ -137,11 +145,18 @@ def parse_deployment(text: str | bytes, *, source: str = "deployment.json") -> D
 
 
 def _fault(error: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in error["loc"] if part not in _TAGS) or "the whole file"
+    parts = [str(part) for part in error["loc"] if part not in _TAGS]
+    if error["type"].startswith("union_tag"):
+        # What can't be judged without the word that says what it is.
+        parts.append(str(error.get("ctx", {}).get("discriminator", "")).strip("'"))
+    path = ".".join(parts) or "the whole file"
     advice = _ADVICE.get(error["type"], "put it right")
     return f"{path}: {error['msg'].removeprefix('Value error, ')}; {advice}."
 
 
-# pydantic puts the kind of a credential into the path, though the file has no such member.
-_KINDS = (Federation, StoredSecret, ManagedIdentity, MintedKeys)
-_TAGS = {str(each) for kind in _KINDS for each in get_args(kind.model_fields["kind"].annotation)}
+# pydantic puts the kind of a credential, and a target's home, into the path, though the file has no such member.
+_KINDS = (Federation, StoredSecret, ManagedIdentity, MintedKeys, WorkloadIdentity, ServiceAccount)
+_TAGS = {
+    *(str(each) for kind in _KINDS for each in get_args(kind.model_fields["kind"].annotation)),
+    *get_args(HomeName),
+}
