@@ -12,7 +12,10 @@ from tests.client_iso import ClientIso
 
 ROOT = Path(__file__).resolve().parent
 # What starts whole embedded clouds: quick one by one, a minute together.
-_PLACES = ("azure", "drs", "ebs", "embedded", "gateway", "lambda_runner", "objects", "runs", "test_federation.py")
+_PLACES = (
+    *("azure", "drs", "ebs", "embedded", "gateway", "google", "google_identity", "google_storage", "lambda_runner"),
+    *("objects", "runs", "test_federation.py"),
+)
 # The agent's whole way in a shell, with metadata and STS beside it; its parts have quick tests of their own.
 _ELSEWHERE = ("image/agent/test_agent.py",)
 EMBEDDED = (*(ROOT / "localcloud" / name for name in _PLACES), *(ROOT / name for name in _ELSEWHERE))

@@ -1,0 +1,1 @@
+"""The embedded Google Cloud's Storage: the JSON API over files."""

@@ -1,0 +1,82 @@
+"""Which operation a request is, by its method and its path, and what its query may hold; the rest isn't emulated.
+
+Source: Cloud Storage JSON API reference v1 (paths, parameters).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_API, _BUCKET, _OBJECT = "/storage/v1/b", "(?P<bucket>[^/]+)", "(?P<name>[^/]+)"
+_CONDITIONS = frozenset(
+    {"ifGenerationMatch", "ifGenerationNotMatch", "ifMetagenerationMatch", "ifMetagenerationNotMatch"}
+)
+_EVERYWHERE = frozenset({"alt", "fields", "prettyPrint", "projection"})
+_GENERATION = frozenset({"generation"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An operation; `takes` are the names of its query."""
+
+    operation: str
+    method: str
+    path: re.Pattern[str]
+    takes: frozenset[str]
+    media: bool = False
+
+
+def _route(operation: str, method: str, path: str, *takes: frozenset[str], media: bool = False) -> Route:
+    return Route(operation, method, re.compile(path), _EVERYWHERE.union(*takes), media)
+
+
+_LIST = frozenset({"prefix", "maxResults", "pageToken"})
+_META = frozenset({"ifMetagenerationMatch", "ifMetagenerationNotMatch"})
+_UPLOAD = frozenset({"uploadType", "name", "contentEncoding"}) | _CONDITIONS
+_SESSION = frozenset({"uploadType", "upload_id"})
+ROUTES = (
+    _route("buckets.list", "GET", _API, _LIST, frozenset({"project"})),
+    _route("buckets.insert", "POST", _API, frozenset({"project"})),
+    _route("buckets.get", "GET", f"{_API}/{_BUCKET}", _META),
+    _route("buckets.delete", "DELETE", f"{_API}/{_BUCKET}", _META),
+    _route("objects.list", "GET", f"{_API}/{_BUCKET}/o", _LIST, frozenset({"delimiter", "startOffset", "endOffset"})),
+    _route("objects.get", "GET", f"{_API}/{_BUCKET}/o/{_OBJECT}", _CONDITIONS, _GENERATION),
+    _route("objects.get", "GET", f"/download{_API}/{_BUCKET}/o/{_OBJECT}", _CONDITIONS, _GENERATION, media=True),
+    _route("objects.patch", "PATCH", f"{_API}/{_BUCKET}/o/{_OBJECT}", _CONDITIONS, _GENERATION),
+    _route("objects.delete", "DELETE", f"{_API}/{_BUCKET}/o/{_OBJECT}", _CONDITIONS, _GENERATION),
+    _route("objects.compose", "POST", f"{_API}/{_BUCKET}/o/{_OBJECT}/compose", _CONDITIONS),
+    _route("objects.insert", "POST", f"/upload{_API}/{_BUCKET}/o", _UPLOAD, media=True),
+    _route("objects.insert", "PUT", f"/upload{_API}/{_BUCKET}/o", _SESSION, media=True),
+    _route("objects.insert", "DELETE", f"/upload{_API}/{_BUCKET}/o", _SESSION, media=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A route and the names in the request's path, decoded."""
+
+    route: Route
+    bucket: str = ""
+    name: str = ""
+
+
+def raw_path(environ: WSGIEnvironment) -> str:
+    """The path as it was sent: a name's `%2F` must not become a `/` of the path."""
+    sent = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    return str(sent).partition("?")[0] if sent else str(environ.get("PATH_INFO", ""))
+
+
+def find_route(method: str, path: str) -> Found | None:
+    """The operation of a request; None where there's none."""
+    for route in ROUTES:
+        match = route.path.fullmatch(path) if route.method == method else None
+        if match is not None:
+            names = {key: unquote(value) for key, value in match.groupdict().items()}
+            return Found(route, names.get("bucket", ""), names.get("name", ""))
+    return None

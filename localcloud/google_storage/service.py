@@ -1,0 +1,181 @@
+"""Cloud Storage's JSON API as a WSGI application over a folder; it forgets nothing when the process ends.
+
+Source: Cloud Storage JSON API reference v1.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from werkzeug import Request
+
+from localcloud.azure.clock import Clock, SystemClock
+from localcloud.google_identity.refusal import JSON_TYPE, ApiRefusal
+from localcloud.google_storage import listing, object_calls, upload_calls
+from localcloud.google_storage.bucket_calls import BucketCalls
+from localcloud.google_storage.exchange import Body, Reply, StorageRequest, headers_of, length_of
+from localcloud.google_storage.fault_shape import StorageShape
+from localcloud.google_storage.masks import masked
+from localcloud.google_storage.rights import Guard
+from localcloud.google_storage.routes import find_route, raw_path
+from localcloud.google_storage.session_calls import Sessions
+from localcloud.google_storage.store import BucketStore
+from localcloud.serving import serve_application
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from localcloud.google_identity.gate import Gate
+    from localcloud.google_storage.store import Bucket
+
+# Headers of Google's own that change nothing here; any other one is refused.
+_KNOWN_HEADERS = frozenset({
+    "x-goog-api-client", "x-goog-gcs-idempotency-token", "x-goog-hash", "x-goog-request-params",
+})  # fmt: skip
+_PHRASES = {308: "Resume Incomplete", 499: "Client Closed Request"}
+
+
+class StorageService:
+    """A WSGI application; `projects` are numbers by ids, `gate` says who asks and whether they may."""
+
+    def __init__(self, folder: Path, *, gate: Gate, projects: Mapping[str, str], clock: Clock | None = None) -> None:
+        clock = clock or SystemClock()
+        self._store, self._guard, self._clock = BucketStore(folder), Guard(gate), clock
+        self._buckets, self._sessions = BucketCalls(self._store, dict(projects), clock), Sessions(clock)
+        self.shape = StorageShape()
+
+    def add_bucket(self, name: str, *, project: str, location: str = "EU") -> None:
+        """Make a bucket, whoever asks for it; one that's there stays as it is."""
+        with self._store.lock:
+            if self._store.find(name) is None:
+                document = {"name": name, "location": location}
+                self._store.create(self._buckets.new_record(project, document))
+
+    def names(self, bucket: str) -> list[str]:
+        """What a bucket holds, for callers within this process; of one that isn't there, nothing."""
+        found = self._store.find(bucket)
+        return list(found.names_from("")) if found else []
+
+    def open_uploads(self, bucket: str) -> int:
+        """Resumable uploads that have neither ended nor been cancelled."""
+        found = self._store.find(bucket)
+        return sum(each.made is None and not each.cancelled for each in found.sessions()) if found else 0
+
+    @contextmanager
+    def serve(self, *, port: int = 0, application: WSGIApplication | None = None) -> Iterator[str]:
+        """Serve on 127.0.0.1, give the base URL; `application` stands before it, e.g. a FaultInjector around it."""
+        with serve_application(application or self, port=port) as base:
+            yield base
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = Request(environ)
+        headers, body = headers_of(request), Body(environ["wsgi.input"], 0)
+        try:
+            body.left = length_of(headers)
+            reply = self._answer(request, headers, body)
+            if isinstance(reply.body, dict):
+                reply = replace(reply, body=masked(reply.body, request.args.get("fields")))
+        except ApiRefusal as refusal:
+            reply = Reply(refusal.status, refusal.headers, refusal.body if refusal.status != 304 else ())
+        body.swallow()
+        return _send(reply, start_response)
+
+    def _answer(self, request: Request, headers: Mapping[str, str], body: Body) -> Reply:
+        found = find_route(request.method, raw_path(request.environ))
+        if found is None:
+            raise ApiRefusal(404, "notFound", "Not Found: the embedded Cloud Storage has no such method.")
+        _check_known(set(request.args) - found.route.takes, headers)
+        if any(len(request.args.getlist(name)) > 1 for name in request.args):
+            raise ApiRefusal(400, "invalidParameter", "A parameter is given twice.")
+        _check_values(request.args)
+        query, base = request.args.to_dict(), request.host_url.rstrip("/")
+        asked = StorageRequest(found.route, found.bucket, found.name, query, headers, body, base)
+        if found.route.method in {"PUT", "DELETE"} and "upload_id" in query:
+            return self._go_on(asked)
+        principal = self._guard.principal(found.route.operation, headers.get("authorization"))
+        if not found.bucket:
+            self._guard.check(principal, found.route.operation, f"projects/{query.get('project', '')}")
+            return self._buckets.list(asked) if found.route.method == "GET" else self._buckets.insert(asked)
+        bucket = self._bucket(found.bucket)
+        resources = (f"projects/_/buckets/{found.bucket}", f"projects/{bucket.record.project}")
+        self._guard.check(principal, found.route.operation, *resources)
+        may_replace = self._guard.may_replace(principal, *resources)
+        return self._call(replace(asked, may_replace=may_replace), bucket)
+
+    def _go_on(self, request: StorageRequest) -> Reply:
+        """A session's address is proof enough, as the service has it; a token that comes with it must be good."""
+        if "authorization" in request.headers:
+            self._guard.principal(request.route.operation, request.headers["authorization"])
+        bucket = self._bucket(request.bucket)
+        take = self._sessions.put if request.route.method == "PUT" else self._sessions.cancel
+        return take(request, bucket)
+
+    def _call(self, request: StorageRequest, bucket: Bucket) -> Reply:
+        match request.route.operation:
+            case "buckets.get":
+                return self._buckets.get(request, bucket)
+            case "buckets.delete":
+                return self._buckets.delete(request, bucket)
+            case "objects.list":
+                return listing.list_objects(request, bucket)
+            case "objects.get":
+                return object_calls.get_object(request, bucket)
+            case "objects.patch":
+                return object_calls.patch_object(request, bucket, self._clock)
+            case "objects.delete":
+                return object_calls.delete_object(request, bucket)
+            case "objects.compose":
+                return object_calls.compose_object(request, bucket, self._clock)
+        return self._insert(request, bucket)
+
+    def _insert(self, request: StorageRequest, bucket: Bucket) -> Reply:
+        match request.query.get("uploadType") if request.route.method == "POST" else None:
+            case "media":
+                return upload_calls.insert_media(request, bucket, self._clock)
+            case "multipart":
+                return upload_calls.insert_multipart(request, bucket, self._clock)
+            case "resumable":
+                return self._sessions.start(request, bucket)
+        raise ApiRefusal(400, "badRequest", "Uploads must be sent with an uploadType, or to an upload_id.")
+
+    def _bucket(self, name: str) -> Bucket:
+        bucket = self._store.find(name)
+        if bucket is None:
+            raise ApiRefusal(404, "notFound", "The specified bucket does not exist.")
+        return bucket
+
+
+def _check_known(unknown: set[str], headers: Mapping[str, str]) -> None:
+    for name in sorted(unknown):
+        message = f"Invalid query parameter: \"{name}\" isn't known, or isn't emulated."
+        raise ApiRefusal(400, "invalidParameter", message, location=("parameter", name))
+    for name in sorted(headers):
+        if name.startswith("x-goog-") and name not in _KNOWN_HEADERS:
+            message = f"The header {name} isn't known, or isn't emulated."
+            raise ApiRefusal(400, "invalid", message, location=("header", name))
+
+
+def _check_values(query: Mapping[str, str]) -> None:
+    choices = {"alt": ("json", "media"), "projection": ("full", "noAcl"), "prettyPrint": ("true", "false")}
+    for name, allowed in choices.items():
+        if query.get(name, allowed[0]) not in allowed:
+            message = f"Invalid value for {name}: {query[name]}"
+            raise ApiRefusal(400, "invalid", message, location=("parameter", name))
+
+
+def _send(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
+    headers, body = dict(reply.headers), reply.body
+    if isinstance(body, dict):
+        data = json.dumps(body).encode()
+        headers |= {"Content-Type": JSON_TYPE, "Content-Length": str(len(data))}
+        body = [data]
+    elif reply.status not in {204, 304}:
+        headers.setdefault("Content-Length", "0")
+    start_response(f"{reply.status} {_PHRASES.get(reply.status, 'Storage')}", list(headers.items()))
+    return body
