@@ -33,6 +33,7 @@ class Format(StrEnum):
 
     RAW = "raw"
     VHD = "vhd"
+    GCE = "gce"
 
 
 class CloudChoice(StrEnum):
@@ -43,8 +44,12 @@ class CloudChoice(StrEnum):
     AWS = "aws"
 
 
-# A VHD is for Azure; raw bytes go anywhere.
-DEFAULT_CLOUDS: dict[Format, tuple[Cloud, ...]] = {Format.RAW: CLOUDS, Format.VHD: ("azure",)}
+# A VHD is for Azure, an archive for Google Cloud; raw bytes go anywhere.
+DEFAULT_CLOUDS: dict[Format, tuple[Cloud, ...]] = {
+    Format.RAW: CLOUDS,
+    Format.VHD: ("azure",),
+    Format.GCE: ("google",),
+}
 
 IsoArgument = Annotated[Path, typer.Argument(help="The Failback Client's ISO.", metavar="ISO")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -71,10 +76,13 @@ def build(
     iso: IsoArgument,
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="The disk to write.", metavar="FILE")],
-    image_format: Annotated[Format, typer.Option("--format", help="raw, or a fixed VHD for Azure.")],
+    image_format: Annotated[
+        Format,
+        typer.Option("--format", help="raw; vhd, a fixed VHD for Azure; gce, Google Cloud's disk.raw in a tar.gz."),
+    ],
     cloud: Annotated[
         list[CloudChoice] | None,
-        typer.Option("--cloud", help="Must boot there; may be repeated. Default: azure for a VHD, all for raw."),
+        typer.Option("--cloud", help="Must boot there; may be repeated. Default: vhd azure, gce google, raw all."),
     ] = None,
     sha512: Annotated[str, typer.Option(help="The ISO's published hash, or a file that holds it.")] = "",
     to_ram: Annotated[bool, typer.Option("--ram", help="Copy the live system to memory and release the disk.")] = False,

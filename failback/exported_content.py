@@ -32,8 +32,10 @@ class ExportedContent:
                 f"{exported.key} isn't in the image bucket any more as it was exported; start again to make it anew"
             )
             raise ObjectMissing(message)
-        self._objects, self._stored, self._exported = objects, found, exported
-        self._bits = base64.b64decode(exported.data_blocks)
+        self._objects, self._stored = objects, found
+        # An archive has data from its first byte to its last; a disk has it in blocks, and its footer behind them.
+        self._covered = found.size if exported.format == "gce" else exported.disk_size
+        self._bits = None if exported.format == "gce" else base64.b64decode(exported.data_blocks)
 
     @property
     def size(self) -> int:
@@ -56,9 +58,9 @@ class ExportedContent:
 
     def _pieces(self, first: int) -> Iterator[tuple[int, int]]:
         """Blocks with data from `first` on, each as far as it lies behind it; at last the footer, if there's one."""
-        disk = self._exported.disk_size
+        disk = self._covered
         for index in range(first // BLOCK, -(-disk // BLOCK)):
-            if self._bits[index // 8] >> index % 8 & 1:
+            if self._bits is None or self._bits[index // 8] >> index % 8 & 1:
                 offset = max(first, index * BLOCK)
                 yield offset, min((index + 1) * BLOCK, disk) - offset
         if max(first, disk) < self.size:

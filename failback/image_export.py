@@ -1,34 +1,32 @@
-"""Exports an AMI's disk from its snapshot to the image bucket, as a home takes it: a fixed VHD for Azure."""
+"""Exports an AMI's disk from its snapshot to the image bucket, as a home takes it: a fixed VHD, or Google's archive."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import uuid
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import ValidationError
 
-from failback.errors import AmiUnsuitable, ImportFailed, ObjectMissing
+from failback.errors import AmiUnsuitable, ObjectMissing
+from failback.export_gce import GceExport
+from failback.export_vhd import VhdExport
 from failback.image.plan import GIB, MIB
 from failback.model.run import Ami, CopyCursor, ExportedImage
 from failback.model.stage import Progress, StageResult
 from failback.naming import export_key, export_proof_key
-from failback.pieces import Pieces
-from failback.sinks.ebs import BLOCK
-from failback.sinks.vhd import FOOTER_SIZE, vhd_footer
-from failback.upload_slice import MOST_PARTS, PartedObject, begin_upload, upload_slice
+from failback.upload_slice import MOST_PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from failback.ports import BlockReference, ObjectStore, SnapshotStore, StoredObject, UploadStore
+    from failback.ports import ObjectStore, SnapshotStore, StoredObject, UploadStore
 
 ImageFormat = Literal["vhd", "gce"]
 ExportResult = StageResult[ExportedImage, CopyCursor]
 
-# Whole blocks, and whole parts of a whole GiB, so that the footer is a part by itself.
+# Whole blocks, and whole parts of a whole GiB, so that a VHD's footer is a part by itself. An archive's parts end with
+# the block that fills them.
 PART_SIZE = 16 * MIB
 # Parts in memory at once: 4 x 16 MiB, 48 blocks of half a MiB on their way, and 100 MiB for Python. The readers fill
 # one and a half at a time, and two being sent at 80 MB/s each are twice what a function's line carries.
@@ -38,7 +36,6 @@ READERS = 48
 # 512 MiB at 75 MB/s are 7 seconds each way: whoever watches sees it go on, and little is lost with a call.
 LIMIT = 512 * MIB
 LARGEST_GIB = (MOST_PARTS - 1) * PART_SIZE // GIB
-_ZEROS = bytes(BLOCK)
 
 
 def export_ami(
@@ -56,30 +53,32 @@ def export_ami(
 ) -> ExportResult:
     """Export the AMI's disk, about `limit` bytes a call; the last call writes the proof and gives the image.
 
-    Raises AmiUnsuitable for a disk that's too large, ImportFailed for a format that isn't made.
+    Raises AmiUnsuitable for a disk that's too large.
     """
-    _check(ami, image_format)
-    disk = ami.size_gib * GIB
-    parted = PartedObject(export_key(key, image_format), disk + FOOTER_SIZE, PART_SIZE)
+    _check(ami)
     found = exported_image(objects, key, image_format) if cursor is None else None
     if found is not None:
         return StageResult(status="done", facts=found)
-    cursor = cursor or begin_upload(parted, uploads, tags)
+    export = _export(ami, key, image_format, snapshots)
+    cursor = cursor or _begin(export, uploads, tags)
     try:
-        if cursor.next_byte < parted.size:
-            cursor = _slice(ami, key, parted, snapshots, uploads, cursor, limit=limit, workers=workers)
-            return _more(parted, cursor)
-        stored: StoredObject | None = uploads.finish(parted.key, cursor.upload)
+        if cursor.next_byte < export.size:
+            return _more(export, export.upload(uploads, cursor, limit=limit, workers=workers))
+        stored: StoredObject | None = uploads.finish(export.key, cursor.upload)
     except ObjectMissing:
         stored = None
-    if stored is None or stored.size != parted.size:
+    if stored is None or stored.size != export.uploaded(cursor):
         # A lifecycle rule has removed the upload; an object that's there all the same is somebody else's.
-        return _more(parted, begin_upload(parted, uploads, tags))
+        return _more(export, _begin(export, uploads, tags))
     exported = ExportedImage(
-        key=stored.key, format=image_format, size=stored.size, disk_size=disk, data_blocks=_bitmap(ami, snapshots)
+        key=stored.key,
+        format=image_format,
+        size=stored.size,
+        disk_size=ami.size_gib * GIB,
+        data_blocks=export.data_blocks(),
     )
     objects.write(export_proof_key(key, image_format), exported.model_dump_json().encode(), tags=tags)
-    return StageResult(status="done", progress=Progress(done=parted.size, total=parted.size), facts=exported)
+    return StageResult(status="done", progress=Progress(done=export.size, total=export.size), facts=exported)
 
 
 def exported_image(objects: ObjectStore, key: str, image_format: ImageFormat) -> ExportedImage | None:
@@ -96,10 +95,41 @@ def exported_image(objects: ObjectStore, key: str, image_format: ImageFormat) ->
     return exported if (exported.key, exported.size) == (found.key, found.size) else None
 
 
-def _check(ami: Ami, image_format: ImageFormat) -> None:
-    if image_format != "vhd":
-        message = f"images in the format {image_format} can't be made yet: choose a target at Azure"
-        raise ImportFailed(message)
+class _Export(Protocol):
+    """An image on its way into the bucket, in one format."""
+
+    key: str
+
+    @property
+    def size(self) -> int:
+        """Where a cursor's `next_byte` ends."""
+        ...
+
+    def uploaded(self, cursor: CopyCursor) -> int:
+        """The object's size in bytes if it ends at `cursor`."""
+        ...
+
+    def upload(self, uploads: UploadStore, cursor: CopyCursor, *, limit: int, workers: int) -> CopyCursor:
+        """Put the parts of about `limit` bytes, one at least; at most `workers` parts are in memory."""
+        ...
+
+    def data_blocks(self) -> str:
+        """ExportedImage's."""
+        ...
+
+
+def _export(ami: Ami, key: str, image_format: ImageFormat, snapshots: SnapshotStore) -> _Export:
+    object_key = export_key(key, image_format)
+    if image_format == "gce":
+        return GceExport(ami, object_key, snapshots, part_size=PART_SIZE, readers=READERS)
+    return VhdExport(ami, object_key, snapshots, part_size=PART_SIZE, readers=READERS, disk_id=_disk_id(key))
+
+
+def _disk_id(key: str) -> uuid.UUID:
+    return uuid.UUID(bytes=hashlib.sha256(key.encode()).digest()[:16], version=4)
+
+
+def _check(ami: Ami) -> None:
     if ami.size_gib > LARGEST_GIB:
         message = (
             f"{ami.id} has a disk of {ami.size_gib} GiB, and at most {LARGEST_GIB} can be exported. A client image "
@@ -108,55 +138,10 @@ def _check(ami: Ami, image_format: ImageFormat) -> None:
         raise AmiUnsuitable(message)
 
 
-def _more(parted: PartedObject, cursor: CopyCursor) -> ExportResult:
-    progress = Progress(done=cursor.next_byte, total=parted.size, note="exporting the snapshot")
+def _begin(export: _Export, uploads: UploadStore, tags: Mapping[str, str]) -> CopyCursor:
+    return CopyCursor(upload=uploads.begin(export.key, tags=tags))
+
+
+def _more(export: _Export, cursor: CopyCursor) -> ExportResult:
+    progress = Progress(done=cursor.next_byte, total=export.size, note="exporting the snapshot")
     return StageResult(status="more", progress=progress, cursor=cursor)
-
-
-def _slice(
-    ami: Ami,
-    key: str,
-    parted: PartedObject,
-    snapshots: SnapshotStore,
-    uploads: UploadStore,
-    cursor: CopyCursor,
-    *,
-    limit: int,
-    workers: int,
-) -> CopyCursor:
-    disk = ami.size_gib * GIB
-    held = _held(ami.snapshot, snapshots, cursor.next_byte // BLOCK, disk // BLOCK, (limit + parted.part_size) // BLOCK)
-    footer = vhd_footer(disk, uuid.UUID(bytes=hashlib.sha256(key.encode()).digest()[:16], version=4))
-    readers = ThreadPoolExecutor(READERS)
-
-    def read(block: BlockReference) -> bytes:
-        return snapshots.get(ami.snapshot, block)
-
-    def make(offset: int, length: int) -> Pieces:
-        if offset == disk:
-            return Pieces([footer])
-        indices = range(offset // BLOCK, (offset + length) // BLOCK)
-        data = readers.map(read, [held[index] for index in indices if index in held])
-        return Pieces([next(data) if index in held else _ZEROS for index in indices])
-
-    try:
-        return upload_slice(parted, make, uploads=uploads, cursor=cursor, limit=limit, workers=workers)
-    finally:
-        readers.shutdown(wait=True, cancel_futures=True)
-
-
-def _held(snapshot: str, snapshots: SnapshotStore, first: int, end: int, most: int) -> Mapping[int, BlockReference]:
-    """The blocks that the snapshot holds from `first` on, as far as a slice can reach."""
-    held: dict[int, BlockReference] = {}
-    for block in snapshots.blocks(snapshot, first=first) if first < end else ():
-        if block.index >= first + most:
-            break
-        held[block.index] = block
-    return held
-
-
-def _bitmap(ami: Ami, snapshots: SnapshotStore) -> str:
-    bits = bytearray(-(-ami.size_gib * GIB // BLOCK // 8))
-    for block in snapshots.blocks(ami.snapshot):
-        bits[block.index // 8] |= 1 << block.index % 8
-    return base64.b64encode(bits).decode("ascii")

@@ -60,6 +60,19 @@ def test_neighbours_are_one_range() -> None:
     ]  # fmt: skip
 
 
+@given(st.integers(1, 3 * RANGE), st.integers(0, 3 * RANGE))
+def test_an_archive_is_data_from_end_to_end(size: int, first: int) -> None:
+    objects = MemoryObjects()
+    objects.contents["client.gce"] = Content([ZEROS[:size]], "etag", {})
+    exported = ExportedImage(key="client.gce", format="gce", size=size, disk_size=1 << 30, data_blocks="")
+    end = first = min(first, size)
+    for offset, length in ExportedContent(objects, exported).ranges(first):
+        assert offset == end
+        assert offset // RANGE == (offset + length - 1) // RANGE
+        end += length
+    assert end == size
+
+
 def test_the_object_stays_the_one_that_was_exported() -> None:
     objects, exported = content({0})
     image = ExportedContent(objects, exported)

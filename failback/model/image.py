@@ -7,7 +7,7 @@ from typing import Literal
 from failback.model.facts import Facts
 
 CloudName = Literal["azure", "google", "aws"]
-ImageFormat = Literal["raw", "vhd"]
+ImageFormat = Literal["raw", "vhd", "gce"]
 
 
 class IsoFacts(Facts):

@@ -88,7 +88,7 @@ class Ami(Facts):
 class ExportedImage(Facts):
     """The client image in the image bucket, in the format its home takes; `disk_size` is without a footer, in bytes.
 
-    `data_blocks` is where data is: one bit for each 512 KiB block, lowest bit first, in base64.
+    `data_blocks` is where data is: one bit for each 512 KiB block, lowest bit first, in base64; empty for an archive.
     """
 
     key: str
@@ -129,12 +129,24 @@ class ClientImagePlan(Facts):
     found: FoundArtefacts = FoundArtefacts()
 
 
+class ArchiveSoFar(Facts):
+    """An archive being uploaded: its parts and bytes so far, and the CRC-32 of what they unpack to."""
+
+    parts: int = 0
+    size: int = 0
+    crc: int = 0
+
+
 class CopyCursor(Facts):
-    """A multipart upload under way: its id, the next byte to copy; `copied` when only the check is left."""
+    """A multipart upload under way: its id, the next byte to copy; `copied` when only the check is left.
+
+    `archive` is there once some of an archive is up, whose bytes aren't those that are copied.
+    """
 
     upload: str
     next_byte: int = 0
     copied: bool = False
+    archive: ArchiveSoFar | None = None
 
 
 class BuildCursor(Facts):

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,16 @@ def test_build_by_hash_file(tmp_path: Path, whole_iso: Path, grub_folder: Path) 
     built = BuiltImage.model_validate_json(done.stdout)
     assert built.clouds == ("azure",)
     assert (tmp_path / "c.vhd").stat().st_size == built.disk_size + 512
+
+
+def test_build_for_google(tmp_path: Path, whole_iso: Path, grub_folder: Path) -> None:
+    words = ("--format", "gce", "-o", tmp_path / "c.tar.gz", "--grub", grub_folder)
+    done = failback("image", "build", whole_iso, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    built = BuiltImage.model_validate_json(done.stdout)
+    assert (built.format, built.clouds) == ("gce", ("google",))
+    with tarfile.open(tmp_path / "c.tar.gz") as archive:
+        assert [(member.name, member.size) for member in archive] == [("disk.raw", built.disk_size)]
 
 
 def test_build_says_what_came_of_it(tmp_path: Path, whole_iso: Path, grub_folder: Path) -> None:
