@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from failback.home_ports import MachineNeeds
-from failback.machine_names import LONGEST, name_after
+from failback.machine_names import name_after, trial_name
 from failback.model.request import FIRST_WAVE
 from failback.model.server import ServerPlan
 from failback.naming import client_machine_name, short_hash
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from failback.model.recovery import Host, RecoveryInstance, SourceServer
     from failback.model.run import RunState
     from failback.model.server import ServerRecord
+    from failback.model.target import HomeName
     from failback.recovery_ports import RecoveryHosts, RecoveryService, ServerBook
     from failback.ways_home import WayHome
 
@@ -27,9 +28,6 @@ CLIENT_MEMORY_GIB = 8.0
 """The client refuses less than 3.8 GB, and a nominal 4 GiB is borderline (its start script; see MEMORY_GB in Azure)."""
 LEAST_MEMORY_GIB = 4.0
 """What a machine that's there already has to have: borderline, and still better than a full copy of everything."""
-TRIAL = "-rehearsal"
-"""At the end of the name of a machine that's removed again."""
-
 
 NOTHING = VolumePlan((), (), ())
 
@@ -39,12 +37,14 @@ class Candidate:
     """One server: faults and hints gather here; `way`, `disks` and the sizes are there once they're known.
 
     `original` is the machine at home that it's to be taken into, if any; `rehearsed` makes all names those of a trial.
+    `home` says what names may look like.
     """
 
     record: ServerRecord
     instance: RecoveryInstance
     source: SourceServer | None
     host: Host | None
+    home: HomeName
     faults: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     way: WayHome | None = None
@@ -69,14 +69,14 @@ class Candidate:
         """What the server's own machine is called at home."""
         if self.original:
             return self.original.name
-        name = self.record.request.name or name_after(self.hostname)
-        return f"{name[: LONGEST - len(TRIAL)]}{TRIAL}" if self.rehearsed and name else name
+        name = self.record.request.name or name_after(self.hostname, self.home)
+        return trial_name(name, self.home) if self.rehearsed and name else name
 
     @property
     def original_name(self) -> str:
         """What the machine is called that was failed over; empty where none is to be taken over."""
         request = self.record.request
-        guessed = request.name or name_after(self.hostname) if request.way == "original" else ""
+        guessed = request.name or name_after(self.hostname, self.home) if request.way == "original" else ""
         return request.original or guessed
 
     def machine(self, run: str) -> str:
@@ -149,6 +149,7 @@ def find_candidates(
             instances[each],
             sources.get(instances[each].source_server),
             found.get(each),
+            state.target.home,
             rehearsed=state.goal == "rehearse",
         )
         for each in ids

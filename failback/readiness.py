@@ -2,7 +2,7 @@
 
 What it costs: DRS and EC2 are asked in batches of 200 servers; the home is asked for a size once for each kind of
 machine, and port 1500 is looked at once for each set of security groups. Only whether a machine's name is free is asked
-server by server, a few at a time: three reads each in Azure, a minute or two for 500 servers.
+server by server, a few at a time: three reads each, a minute or two for 500 servers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from failback.candidates import find_candidates
 from failback.errors import CloudRefused, NotReady
 from failback.listing import listed
-from failback.machine_names import name_faults
+from failback.machine_names import misfit, name_faults
 from failback.model.server import ServerOutcome
 from failback.model.stage import StageResult
 from failback.model.way_home import Readiness
@@ -132,6 +132,9 @@ def _judge_names(candidates: Sequence[Candidate]) -> None:
     faults = name_faults({candidate.id: candidate.name for candidate in candidates})
     for candidate in candidates:
         candidate.faults += [faults[candidate.id]] if candidate.id in faults else []
+        # An original has the name that it has.
+        unfit = misfit(candidate.name, candidate.home) if candidate.name and not candidate.original else ""
+        candidate.faults += [unfit] if unfit else []
 
 
 def _look_at_ports(candidates: Iterable[Candidate], state: RunState, hosts: RecoveryHosts) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from failback.machine_names import LONGEST
+from failback.machine_names import RULES
 from failback.model.original import OriginalDisk
 from failback.model.recovery import RecoveryInstance, Volume
 from failback.model.request import DiskChoice, ServerRequest
@@ -126,7 +126,7 @@ def test_a_rehearsal_takes_drills_into_machines_of_another_name(world: World) ->
     assert world.plan(server).machine == "web-1-rehearsal"
     world.recovery.change(server, hostname="x" * 80)
     world.check()
-    assert len(world.plan(server).machine) == LONGEST
+    assert len(world.plan(server).machine) == RULES["azure"].longest
 
 
 def test_both_machines_of_a_helper_have_to_be_new(world: World) -> None:

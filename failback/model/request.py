@@ -50,7 +50,7 @@ class DiskChoice(Facts):
     exclude: bool = False
     size_gib: Annotated[int, Field(ge=1, le=32767)] | None = None
     lun: Annotated[int, Field(ge=0, le=63)] | None = None
-    sku: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,32}$")] | None = None
+    sku: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")] | None = None
 
 
 class ServerRequest(Facts):

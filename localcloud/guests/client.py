@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from failback.model.agent import AgentSettings
-    from localcloud.azure.driver import MachineSpec
+    from localcloud.guests.home_machine import MachineSpec
 
 
 @dataclass(frozen=True, slots=True)

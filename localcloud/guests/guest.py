@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from failback.errors import MachineError
-from localcloud.guests.azure_machine import metadata_document
+from localcloud.guests.home_machine import boot_refusal, metadata_document
 from localcloud.metadata import MetadataService
 from localcloud.tokens import TokenSigner
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from localcloud.azure.driver import MachineSpec
+    from localcloud.guests.home_machine import MachineSpec
     from localcloud.machines.spec import Forward
     from localcloud.metadata import RecordedRequest
 
@@ -78,12 +78,23 @@ class Guest:
     def refresh(self, spec: MachineSpec) -> None:
         """Let the metadata service say what's in `spec` now."""
         new = metadata_document(spec)
-        self._service.update(user_data=new.user_data, tags=new.tags, identity=new.identity, further=new.further)
+        self._service.update(
+            user_data=new.user_data,
+            attributes=new.attributes,
+            tags=new.tags,
+            identity=new.identity,
+            further=new.further,
+        )
 
     def _run(self) -> None:
         try:
             with self._service.serve() as url:
-                self._live(self, url)
+                refusal = boot_refusal(self.spec)
+                if refusal:
+                    self.say(refusal)
+                    self.stopping.wait()
+                else:
+                    self._live(self, url)
         except MachineError as error:
             self.say(f"The machine has ended: {error}")
         finally:

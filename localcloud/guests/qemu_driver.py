@@ -1,4 +1,4 @@
-"""Real machines of the embedded Azure: QEMU on the very files of its disks, which keep what the guest writes."""
+"""Real machines of the embedded homes: QEMU on the very files of its disks, which keep what the guest writes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from localcloud.guests.azure_machine import qemu_machine
 from localcloud.guests.guest import GuestDriver
+from localcloud.guests.home_machine import qemu_machine
 from localcloud.guests.surroundings import metadata_forward
 from localcloud.machines.firmware import check_packages, find_uefi
 from localcloud.machines.qemu import LOOK_EVERY, Machine
@@ -69,7 +69,7 @@ class QemuDriver(GuestDriver):
         """A place among those that compute; False if the machine was stopped before there was one."""
         mine = self._places.acquire(blocking=False)
         if not mine:
-            guest.say(f"The embedded Azure lets {self._most} machines compute at once; this one waits.")
+            guest.say(f"The embedded cloud lets {self._most} machines compute at once; this one waits.")
         while not mine and not guest.stopping.is_set():
             mine = self._places.acquire(timeout=LOOK_EVERY)
         try:

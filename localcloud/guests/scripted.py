@@ -1,4 +1,4 @@
-"""Scripted machines of the embedded Azure: no processor, but a real one's reads of disks, requests and marks."""
+"""Scripted machines of the embedded homes: no processor, but a real one's reads of disks, requests and marks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from localcloud.guests.boot_look import BootStopped, follow_boot
 from localcloud.guests.guest import GuestDriver
+from localcloud.guests.home_machine import cloud_of
 from localcloud.guests.scripted_agent import ScriptedAgent, SwitchedOff
 from localcloud.guests.scripted_calls import ScriptedCalls
 from localcloud.guests.scripted_workload import PANIC, be_workload
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from localcloud.azure.driver import MachineSpec
     from localcloud.guests.client import ClientTask
     from localcloud.guests.guest import Guest, Surroundings
+    from localcloud.guests.home_machine import MachineSpec
     from localcloud.guests.scripted_workload import WorkloadBehaviour
     from localcloud.machines.spec import Forward
     from localcloud.tokens import TokenSigner
@@ -89,4 +90,6 @@ class ScriptedDriver(GuestDriver):
         disk = follow_boot(guest.spec.os_disk.path, guest.spec.firmware)
         if plan.behaviour == "panics":
             raise BootStopped(PANIC)
-        ScriptedAgent(guest, disk, ScriptedCalls(metadata_url, self.reach(guest.spec)), plan).run()
+        ScriptedAgent(
+            guest, disk, ScriptedCalls(metadata_url, self.reach(guest.spec), cloud=cloud_of(guest.spec)), plan
+        ).run()

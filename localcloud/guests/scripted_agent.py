@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from failback.errors import SettingsInvalid
-from localcloud.guests.azure_machine import disk_serial
 from localcloud.guests.client import ClientFailed, ClientTask, Credentials
+from localcloud.guests.home_machine import name_of, unit_of
 from localcloud.guests.marks import MARK
 from localcloud.guests.scripted_calls import CallFailed, ScriptedCalls
 
 if TYPE_CHECKING:
     from failback.model.agent import AgentSettings, DiskMapping
-    from localcloud.azure.driver import MachineDisk
     from localcloud.guests.boot_look import ClientDisk
     from localcloud.guests.guest import Guest
+    from localcloud.guests.home_machine import MachineDisk
     from localcloud.guests.scripted import GuestPlan
 
     # Recovery device, local device, and its disk unless the volume is excluded.
@@ -66,7 +66,7 @@ class ScriptedAgent:
         self._mark("started", f"image={self.disk.image}")
         settings = self._taken_settings()
         whom = f"run={settings.run} server={settings.server}"
-        self._mark("settings", f"azure {whom} recovery-instance={settings.recovery_instance or ''}")
+        self._mark("settings", f"{self.calls.cloud} {whom} recovery-instance={settings.recovery_instance or ''}")
         if settings.prepare:
             self._mark("ready", whom)
             self._mark("poweroff", "ready")
@@ -162,7 +162,7 @@ class ScriptedAgent:
 
     def _mapped(self, settings: AgentSettings) -> list[_Mapped]:
         """Recovery device, local device and disk of each mapping; disks are there from the start, so no waiting."""
-        data = self.guest.spec.data_disks
+        data: tuple[MachineDisk, ...] = self.guest.spec.data_disks
         names = {each.resource_id: f"/dev/sd{chr(ord('b') + index)}" for index, each in enumerate(data)}
         result: list[_Mapped] = []
         for each in settings.mapping:
@@ -180,8 +180,8 @@ class ScriptedAgent:
     def _fits(self, disk: MachineDisk, wanted: DiskMapping) -> bool:
         if wanted.exclude:
             return False
-        lun = disk.lun if self.guest.spec.controller == "SCSI" else None
-        pairs = ((wanted.lun, lun), (wanted.size, disk.size), (wanted.name, disk_serial(disk)))
+        lun = unit_of(self.guest.spec, disk)
+        pairs = ((wanted.lun, lun), (wanted.size, disk.size), (wanted.name, name_of(disk)))
         return all(want in (None, found) for want, found in pairs)
 
     def _state(self) -> str:

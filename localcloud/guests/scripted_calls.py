@@ -9,11 +9,11 @@ import json
 import re
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from failback.errors import SettingsInvalid
-from failback.model.agent import AgentSettings
+from failback.model.agent import GOOGLE_ATTRIBUTE, AgentSettings
 from localcloud.guests.client import Credentials
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 10
 _USER_DATA = "/metadata/instance/compute/userData?api-version=2021-01-01&format=text"
 _TOKEN = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource="
+_GOOGLE = "/computeMetadata/v1/instance/"
+_GOOGLE_TOKEN = f"{_GOOGLE}service-accounts/default/identity?format=full&audience="
+_HEADS = {"azure": {"Metadata": "true"}, "google": {"Metadata-Flavor": "Google"}}
 
 
 class CallFailed(Exception):
@@ -39,15 +42,20 @@ class ScriptedCalls:
 
     metadata_url: str
     forwards: tuple[Forward, ...] = ()
+    cloud: Literal["azure", "google"] = "azure"
 
     def settings(self) -> AgentSettings:
-        """The settings in the user data; raises CallFailed while there are none, SettingsInvalid for faulty ones."""
-        status, body = self._metadata(_USER_DATA)
+        """The settings in the user data, or Google's attribute.
+
+        Raises CallFailed while there are none, SettingsInvalid for faulty ones.
+        """
+        google = self.cloud == "google"
+        status, body = self._metadata(f"{_GOOGLE}attributes/{GOOGLE_ATTRIBUTE}" if google else _USER_DATA)
         if status != 200 or not body:
-            message = f"azure HTTP {status}"
+            message = f"{self.cloud} HTTP {status}"
             raise CallFailed(message)
         try:
-            text = base64.b64decode(body, validate=True).decode("ascii")
+            text = (body if google else base64.b64decode(body, validate=True)).decode("ascii")
         except (binascii.Error, UnicodeDecodeError) as error:
             message = "line 1: isn't name=value"
             raise SettingsInvalid(message) from error
@@ -77,16 +85,17 @@ class ScriptedCalls:
 
     def _token(self, audience: str, identity: str) -> str:
         named = f"&msi_res_id={quote(identity, safe='')}" if identity else ""
-        status, body = self._metadata(_TOKEN + quote(audience, safe="") + named)
+        path = _GOOGLE_TOKEN + quote(audience, safe="") if self.cloud == "google" else None
+        status, body = self._metadata(path or _TOKEN + quote(audience, safe="") + named)
         if status != 200:
             message = f"no identity from the metadata service: HTTP {status}; usually the machine has none attached"
             raise CallFailed(message)
-        return str(json.loads(body)["access_token"])
+        return body.decode("ascii") if path else str(json.loads(body)["access_token"])
 
     def _metadata(self, path: str) -> tuple[int, bytes]:
         netloc = urlsplit(self.metadata_url).netloc
         connection = http.client.HTTPConnection(netloc, timeout=_ANSWER_SECONDS)
-        return _asked(connection, "GET", path, {"Metadata": "true"}, None)
+        return _asked(connection, "GET", path, _HEADS[self.cloud], None)
 
     def _secure(self, host: str, port: int, certificates: str | None) -> http.client.HTTPSConnection:
         """A connection to where the guest's network leads for this address; its certificate has to name `host`."""

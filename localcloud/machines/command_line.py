@@ -85,7 +85,9 @@ def _attachment(spec: MachineSpec, disk: Disk, number: int) -> str:
         return f"ide-hd,bus=ide.{number // 2},unit={number % 2}"
     vendor = f",vendor={escape(disk.vendor)}" if disk.vendor else ""
     product = f",product={escape(disk.product)}" if disk.product else ""
-    return f"scsi-hd,bus=scsi{disk.controller}.0,channel=0,scsi-id=0,lun={disk.lun}{vendor}{product}"
+    device_id = f",device_id={escape(disk.device_id)}" if disk.device_id else ""
+    place = f"channel=0,scsi-id={disk.target},lun={disk.lun}"
+    return f"scsi-hd,bus=scsi{disk.controller}.0,{place}{vendor}{product}{device_id}"
 
 
 def _boot(number: int) -> str:

@@ -34,8 +34,9 @@ LAST_LUN = 255
 class Disk:
     """A disk file; the first of a machine is the one it boots from.
 
-    `lun` counts within `controller` (virtio-scsi only), `serial` is what the guest reads as the disk's serial number,
-    `snapshot` keeps the file as it is and throws away what the guest writes. `vendor` and `product` are SCSI's INQUIRY.
+    `lun` counts within `controller` and `target` (virtio-scsi only), `serial` is what the guest reads as the disk's
+    serial number, `snapshot` keeps the file as it is and throws away what the guest writes. `vendor` and `product` are
+    SCSI's INQUIRY, `device_id` what its page 83h says (empty: the serial number).
     """
 
     path: Path
@@ -46,6 +47,8 @@ class Disk:
     controller: int = 0
     vendor: str = ""
     product: str = ""
+    target: int = 0
+    device_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +113,11 @@ def _disk_faults(spec: MachineSpec) -> list[str]:
         for disk in spec.disks
         if not 0 < len(disk.serial) <= limit
     ]
-    places = [(disk.controller, disk.lun) for disk in spec.disks]
+    places = [(disk.controller, disk.target, disk.lun) for disk in spec.disks]
     if spec.bus == "virtio-scsi" and len(set(places)) < len(places):
         faults.append("two disks share a LUN")
-    if any(not 0 <= disk.lun <= LAST_LUN for disk in spec.disks):
-        faults.append(f"a LUN isn't between 0 and {LAST_LUN}")
+    if any(not 0 <= place <= LAST_LUN for disk in spec.disks for place in (disk.lun, disk.target)):
+        faults.append(f"a LUN or target isn't between 0 and {LAST_LUN}")
     if spec.bus == "ide" and len(spec.disks) > IDE_UNITS - 1:
         faults.append(f"IDE has room for {IDE_UNITS - 1} disks beside the CD, not for {len(spec.disks)}")
     return faults

@@ -212,10 +212,10 @@ class MemoryTakeovers:
             wanted.machine, nowhere, wanted.firmware, wanted.user_data or "", dict(wanted.tags), os=wanted.os
         )
         self.home.address(wanted.machine, tags=wanted.tags)
-        self.home.machines[wanted.machine] = MemoryMachine(machine, "stopped", size=wanted.size or "small")
-        first = {"id": f"machine/{wanted.machine}", "size": wanted.size or "small", "caching": "", "identities": []}
         for disk in [wanted.boot, *(each.disk for each in wanted.data)]:
             self._free(disk)
+        self.home.machines[wanted.machine] = MemoryMachine(machine, "stopped", size=wanted.size or "small")
+        first = {"id": f"machine/{wanted.machine}", "size": wanted.size or "small", "caching": "", "identities": []}
         self.documents[wanted.machine] = wanted_document(wanted, {**first, "tags": {}})
         self.done.append(f"{wanted.machine}: made")
 

@@ -12,7 +12,6 @@ from failback.errors import CloudRefused, NotGivenBack
 from failback.home_ports import DataDisk, MachineNeeds
 from failback.home_ports import MachineToBuild as Machine
 from failback.naming import SERVER_TAG, run_tags
-from tests.clouds.azure.embedded import small_image
 from tests.home.test_contract import KEY, built, imported
 
 if TYPE_CHECKING:
@@ -25,17 +24,24 @@ if TYPE_CHECKING:
 NAME = "drs-failback-client-1"
 SERVER = "i-0123456789abcdef0"
 OF_SERVER = run_tags("run-1", datetime(2026, 1, 2, tzinfo=UTC), server=SERVER)
-DISKS = (
-    DataDisk("web-boot", 8, 0, os="linux", firmware="uefi"),
-    DataDisk("web-data", 3, 5, sku="Standard_LRS"),
-)
+LONG = 300_000
+"""More than any home takes as settings."""
 
 
 @pytest.fixture
 def machine(home: SeenInside) -> Machine:
     """A client machine with two disks, as the run's server is to have it."""
-    image, _ = imported(home, small_image())
-    return Machine(NAME, image, "bios", "version=1\n", OF_SERVER, disks=DISKS)
+    image, _ = imported(home, home.small_image())
+    disks = (
+        DataDisk("web-boot", 18, 0, os="linux", firmware="uefi"),
+        DataDisk("web-data", 13, 5, sku=home.sku),
+    )
+    return Machine(NAME, image, "bios", "version=1\n", OF_SERVER, disks=disks)
+
+
+def places(home: SeenInside, *disks: DataDisk) -> dict[int | str, int]:
+    """What a guest finds of disks: their GiB."""
+    return {home.place(each): each.size_gib for each in disks}
 
 
 def given_back(home: HomeInTest, run: str, *, server: str = "") -> list[tuple[str, str]]:
@@ -63,7 +69,7 @@ def test_a_client_machine_has_its_disks_its_identity_and_its_settings(
     home: SeenInside, machine: Machine, os: GuestOs
 ) -> None:
     assert built(home, replace(machine, os=os, identity=home.identity, size=""))[-1] == "running"
-    assert home.disks(NAME) == {0: 8, 5: 3}
+    assert home.disks(NAME) == places(home, *machine.disks)
     assert home.identities(NAME) == [home.identity]
     assert home.settings(NAME) == "version=1\n"
     assert home.machines.build(machine) == "running"
@@ -89,12 +95,12 @@ def test_a_machine_that_runs_is_told_other_settings(home: SeenInside, machine: M
     assert home.machines.build(machine) == "running"
     assert home.settings(NAME) == "ä" * 1000
     assert NAME in refusal(home, lambda: home.machines.tell(f"{NAME}-none", "version=1\n"))
-    refusal(home, lambda: home.machines.tell(NAME, "x" * 65537))
+    refusal(home, lambda: home.machines.tell(NAME, "x" * LONG))
 
 
 def test_a_client_machine_goes_with_all_its_parts(home: SeenInside, machine: Machine) -> None:
     built(home, machine)
-    built(home, replace(machine, name="drs-failback-client-2", disks=(DataDisk("other", 1, 0),)))
+    built(home, replace(machine, name="drs-failback-client-2", disks=(DataDisk("other", 10, 0),)))
     calls = 1
     while not home.machines.remove(NAME):
         calls += 1
@@ -107,7 +113,8 @@ def test_a_client_machine_goes_with_all_its_parts(home: SeenInside, machine: Mac
 
 def test_one_server_is_given_back_and_the_others_stay(home: SeenInside, machine: Machine) -> None:
     other = {**OF_SERVER, SERVER_TAG: "i-0fedcba9876543210"}
-    second = replace(machine, name="drs-failback-client-2", tags=other, disks=(DataDisk("other-data", 1, 0),))
+    disk = DataDisk("other-data", 10, 0)
+    second = replace(machine, name="drs-failback-client-2", tags=other, disks=(disk,))
     built(home, machine)
     built(home, second)
     assert home.belongings.made_by("run-1", server="i-00000000000000000") == []
@@ -122,7 +129,7 @@ def test_one_server_is_given_back_and_the_others_stay(home: SeenInside, machine:
     assert listed[0] == ("machine", NAME)
     assert home.machines.state(NAME) == "absent"
     assert home.machines.state(second.name) == "running"
-    assert home.disks(second.name) == {0: 1}
+    assert home.disks(second.name) == places(home, disk)
     assert home.images.find(KEY) is not None
 
 
@@ -149,13 +156,13 @@ def test_what_somebody_else_made_is_not_built_on(
 @pytest.mark.parametrize(
     "change",
     [
-        {"disks": (DataDisk("a", 1, 3), DataDisk("b", 1, 3))},
-        {"disks": (DataDisk("a", 1, 0), DataDisk("a", 1, 1))},
-        {"disks": (DataDisk("a", 1, 64),)},
+        {"disks": (DataDisk("a", 10, 3), DataDisk("b", 10, 3))},
+        {"disks": (DataDisk("a", 10, 0), DataDisk("a", 10, 1))},
+        {"disks": (DataDisk("a", 10, 200),)},
         {"disks": (DataDisk("a", 0, 0),)},
-        {"disks": tuple(DataDisk(f"d{lun}", 1, lun) for lun in range(40))},
+        {"disks": tuple(DataDisk(f"d{lun}", 10, lun) for lun in range(200))},
         {"size": "Standard_None"},
-        {"user_data": "x" * 65537},
+        {"user_data": "x" * LONG},
     ],
     ids=["lun", "name", "high-lun", "no-size", "too-many", "size", "settings"],
 )
@@ -177,9 +184,9 @@ def test_a_size_that_is_offered_does(home: SeenInside, machine: Machine, firmwar
     size = home.machines.offer(needs)
     assert home.machines.offer(replace(needs, size=size)) == size
     assert home.machines.offer(MachineNeeds(firmware, disks=0)) != size
-    many = tuple(DataDisk(f"d{lun}", 1, lun) for lun in range(5))
+    many = tuple(DataDisk(f"d{lun}", 10, lun) for lun in range(5))
     assert built(home, replace(machine, firmware=firmware, disks=many, size=size))[-1] == "running"
-    large = home.machines.offer(MachineNeeds(firmware, disks=32, cpus=64, memory_gib=256))
+    large = home.machines.offer(MachineNeeds(firmware, disks=32, cpus=33, memory_gib=128))
     assert large not in {"", size}
 
 

@@ -10,8 +10,6 @@ import pytest
 from failback.errors import ImportFailed
 from failback.home_ports import MachineToBuild as Machine
 from failback.naming import image_name, run_tags
-from tests.clouds.azure.embedded import client_image, small_image
-from tests.home.memory import MemoryContent
 
 if TYPE_CHECKING:
     from failback.home_ports import ImageContent, ImageImport
@@ -41,7 +39,7 @@ def built(home: HomeInTest, machine: Machine) -> list[str]:
 
 
 def test_an_image_comes_home_in_slices_and_is_there_only_as_a_whole(home: HomeInTest) -> None:
-    content = client_image()
+    content = home.client_image()
     first = home.images.advance(KEY, content, cursor={}, tags=TAGS)
     assert first.image is None
     assert 0 < first.sent < first.total == content.size
@@ -51,14 +49,14 @@ def test_an_image_comes_home_in_slices_and_is_there_only_as_a_whole(home: HomeIn
     sent = [step.sent for step in steps]
     assert sent == sorted(sent)
     assert sent[-1] == content.size
-    assert home.disk(KEY) == content.whole()[:-512]
+    assert home.disk(KEY) == home.raw(content)
     assert image == home.images.find(KEY)
     assert (image.name, image.key, image.tested) == (image_name(KEY), KEY, False)
     assert home.images.find("0" * 20) is None
 
 
 def test_importing_what_is_there_is_done_at_once(home: HomeInTest) -> None:
-    content = client_image()
+    content = home.client_image()
     image, _ = imported(home, content)
     again = home.images.advance(KEY, content, cursor={}, tags=TAGS)
     assert again.image == image
@@ -66,7 +64,7 @@ def test_importing_what_is_there_is_done_at_once(home: HomeInTest) -> None:
 
 
 def test_a_slice_may_be_sent_again(home: HomeInTest) -> None:
-    content = client_image()
+    content = home.client_image()
     first = home.images.advance(KEY, content, cursor={}, tags=TAGS)
     for _ in range(2):
         second = home.images.advance(KEY, content, cursor=first.cursor, tags=TAGS)
@@ -74,17 +72,17 @@ def test_a_slice_may_be_sent_again(home: HomeInTest) -> None:
     while image is None:
         second = home.images.advance(KEY, content, cursor=second.cursor, tags=TAGS)
         image = second.image
-    assert home.disk(KEY) == content.whole()[:-512]
+    assert home.disk(KEY) == home.raw(content)
 
 
 def test_a_size_that_no_disk_has_is_refused(home: HomeInTest) -> None:
     with pytest.raises(ImportFailed, match="export"):
-        home.images.advance(KEY, MemoryContent((24 << 20) + 1024, {}), cursor={}, tags=TAGS)
+        imported(home, home.misshaped())
     assert home.images.find(KEY) is None
 
 
 def test_a_boot_test_is_kept_with_the_image(home: HomeInTest) -> None:
-    image, _ = imported(home, small_image())
+    image, _ = imported(home, home.small_image())
     assert home.images.note_test(image, "ready run=run-1 server=boot-test").tested
     found = home.images.find(KEY)
     assert found is not None
@@ -94,7 +92,7 @@ def test_a_boot_test_is_kept_with_the_image(home: HomeInTest) -> None:
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
 def test_a_machine_is_built_speaks_and_goes(home: HomeInTest, firmware: str) -> None:
-    image, _ = imported(home, small_image())
+    image, _ = imported(home, home.small_image())
     machine = Machine("drs-failback-test-1", image, "uefi" if firmware == "uefi" else "bios", "version=1\n", TAGS)
     assert home.machines.state(machine.name) == "absent"
     assert home.machines.console(machine.name) == ""
@@ -115,7 +113,7 @@ def test_a_machine_is_built_speaks_and_goes(home: HomeInTest, firmware: str) -> 
 
 
 def test_giving_back_finds_a_runs_things_only_and_removes_them_in_order(home: HomeInTest) -> None:
-    image, _ = imported(home, small_image())
+    image, _ = imported(home, home.small_image())
     other = run_tags("run-2", datetime(2026, 1, 2, tzinfo=UTC))
     built(home, Machine("drs-failback-test-1", image, "bios", "version=1\n", TAGS))
     built(home, Machine("drs-failback-test-2", image, "bios", "version=1\n", other))
@@ -123,7 +121,7 @@ def test_giving_back_finds_a_runs_things_only_and_removes_them_in_order(home: Ho
     made = home.belongings.made_by("run-1")
     assert image_name(KEY) in {each.name for each in made}
     assert not [each for each in made if "test-2" in each.name]
-    assert all(each.id in home.belongings.command(each) for each in made)
+    assert all(each.name in home.belongings.command(each) for each in made)
     assert made[0].kind == "machine"
     rounds = 0
     while made := home.belongings.made_by("run-1"):
@@ -137,7 +135,7 @@ def test_giving_back_finds_a_runs_things_only_and_removes_them_in_order(home: Ho
 
 
 def test_removing_what_is_gone_is_fine(home: HomeInTest) -> None:
-    imported(home, small_image())
+    imported(home, home.small_image())
     (image,) = home.belongings.made_by("run-1")
     while not home.belongings.remove(image):
         pass

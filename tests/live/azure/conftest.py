@@ -21,7 +21,7 @@ from failback.clouds.azure.takeovers import AzureTakeovers
 from failback.model.target import AzureTarget
 from failback.naming import image_name
 from lambdas.connections import SystemClock
-from tests.home.conftest import SLICE
+from tests.home.conftest import SLICE, VhdImages
 from tests.home.test_contract import KEY
 from tests.live.giving_back import give_back
 from tests.live.variables import AZURE_ARM, AZURE_AUTHORITY, AZURE_TARGET, look_seconds, needed
@@ -71,7 +71,7 @@ class PatientBelongings(AzureBelongings):
 
 
 @dataclass(frozen=True)
-class LiveHome:
+class LiveHome(VhdImages):
     """A home in test whose guests nobody has a hand in."""
 
     place: AzurePlace

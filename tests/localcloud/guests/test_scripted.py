@@ -28,9 +28,9 @@ from tests.localcloud.guests.machines import IDENTITY, TARGET_SIZE, disk, machin
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from localcloud.azure.driver import MachineSpec
     from localcloud.guests.client import ClientTask
     from localcloud.guests.guest import Guest
+    from localcloud.guests.home_machine import MachineSpec
     from localcloud.guests.scripted import Behaviour
     from localcloud.machines.spec import Firmware
 
