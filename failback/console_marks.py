@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from failback.naming import short_hash
+
 TAIL = 2000
 """Characters of the console that a failure shows, and that travel in the run's state."""
 
@@ -44,3 +46,14 @@ def read_marks(console: str) -> list[Mark]:
 def tail(console: str) -> str:
     """The console's end, without what a terminal would act on."""
     return _UNPRINTABLE.sub("", console)[-TAIL:].strip()
+
+
+def mark_of(console: str) -> str:
+    """What a console held at one time, in a few characters: its length and a hash of it."""
+    return f"{len(console)}:{short_hash(console)}"
+
+
+def since(console: str, mark: str) -> str:
+    """What has come to a console since it was marked; all of it where it has begun anew, or was never marked."""
+    length = int(mark.partition(":")[0] or 0)
+    return console[length:] if mark_of(console[:length]) == mark else console

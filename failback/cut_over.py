@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from failback.client_machine import server_record
-from failback.console_marks import tail
+from failback.console_marks import mark_of, tail
 from failback.errors import CutOverFailed
 from failback.model.stage import Progress, StageResult, cursor_of, facts_of
 from failback.model.way_home import CutOver, CutOverCursor
@@ -73,14 +73,24 @@ def cut_over(state: RunState, desk: ChangeDesk) -> Result:
             cursor = cursor.model_copy(update={"released": True})
         if not _put_together(state, plan, record, desk):
             return _result("pending", cursor, 2, f"putting the replicated disks into {_own_name(plan)}")
+        if _wrote_before(plan) and not cursor.console:
+            # Kept by the state before it's started: what it says afterwards proves that it came up.
+            marked = mark_of(desk.machines.console(_own_name(plan)))
+            return _result("more", cursor.model_copy(update={"console": marked}), 2, "its console is noted")
         # Noted before anything is started: from then on the server may serve at home.
         started = desk.servers.reach(state.run.id, plan.id, "started", desk.clock.now()).started
     _check_wanted(state, plan, desk)
     cursor = cursor.model_copy(update={"off": True, "released": True, "started": True})
     if not desk.takeovers.arrange(_own_machine(state, plan, record, running=True)):
         return _result("pending", cursor, 3, f"starting {_own_name(plan)}")
-    facts = CutOver(machine=_own_name(plan), started=state.needed(started, "a time of its start"))
+    noted = state.needed(started, "a time of its start")
+    facts = CutOver(machine=_own_name(plan), started=noted, console=cursor.console)
     return _result("done", cursor, STEPS, "").model_copy(update={"facts": facts})
+
+
+def _wrote_before(plan: ServerPlan) -> bool:
+    """Whether its console may hold words of the server's own from before: it ran, and didn't boot the client since."""
+    return plan.way == "helper" and bool(plan.original)
 
 
 def _check_launched(state: RunState, record: ServerRecord, plan: ServerPlan) -> None:

@@ -54,9 +54,6 @@ def own_lines(console: str) -> list[str]:
 
     A machine that has booted the client before may hold that on its console too, login prompts and all: nothing up to
     the last line that only a client writes is the server's.
-
-    Unconfirmed: that the console of a machine that ran before, and hasn't booted the client (way `helper` into the
-    original), begins anew when it's started after it was off.
     """
     lines = [_UNPRINTABLE.sub(" ", _ESCAPES.sub("", line)).strip() for line in re.split(r"[\r\n]+", console)]
     foreign = [number for number, line in enumerate(lines) if _OF_THE_CLIENT.search(line)]

@@ -6,11 +6,11 @@ looks at it. The sign is in the run's state before the hook is called, which is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from failback.console_marks import tail
+from failback.console_marks import since, tail
 from failback.errors import CloudBusy, FailbackError
 from failback.model.stage import Progress, StageResult, cursor_of, facts_of
 from failback.model.way_home import Verified, VerifyCursor
@@ -57,7 +57,7 @@ def verify_server(state: RunState, desk: ProofDesk) -> Result:
     own = state.needed(facts_of(state.cut_over), "a machine of the server's own")
     now = desk.clock.now()
     cursor = _cursor(state) or VerifyCursor(began=now)
-    seen, blind = _look(own.machine, desk)
+    seen, blind = _look(own, desk)
     if cursor.signal:
         return _move_traffic(state, own, cursor, seen, desk)
     told = []
@@ -77,10 +77,11 @@ def _cursor(state: RunState) -> VerifyCursor | None:
     return cursor
 
 
-def _look(machine: str, desk: ProofDesk) -> tuple[Signs, str]:
+def _look(own: CutOver, desk: ProofDesk) -> tuple[Signs, str]:
     """What the home shows of the machine; where it refuses to, whatever else may prove it is still asked."""
     try:
-        return desk.guard(partial(desk.signs.look, machine)), ""
+        seen = desk.guard(partial(desk.signs.look, own.machine))
+        return replace(seen, console=since(seen.console, own.console)), ""
     except CloudBusy:
         raise
     except FailbackError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from failback.console_marks import LONGEST_MARK, TAIL, Mark, read_marks, tail
+from failback.console_marks import LONGEST_MARK, TAIL, Mark, mark_of, read_marks, since, tail
 from localcloud.guests.marks import MARK, read_mark
 
 
@@ -40,3 +40,16 @@ def test_a_console_s_end_is_short_and_printable() -> None:
     text = tail("x" * 5000 + "\x1b[0;32mOK\x1b[0m\x07\r\nend\r\n")
     assert text.endswith("OK\nend")
     assert len(text) <= TAIL
+
+
+def test_only_what_has_come_since_counts() -> None:
+    before = "Ubuntu 22.04 web ttyS0\n\nweb login: "
+    mark = mark_of(before)
+    assert since(f"{before}\nbooting\nweb login: ", mark) == "\nbooting\nweb login: "
+    assert since(before, mark) == ""
+
+
+@pytest.mark.parametrize("console", ["", "it has begun anew", "Ubuntu 22.04 web ttyS1\n\nweb login: and more"])
+def test_a_console_that_has_begun_anew_counts_wholly(console: str) -> None:
+    assert since(console, mark_of("Ubuntu 22.04 web ttyS0\n\nweb login: ")) == console
+    assert since(console, "") == console

@@ -118,6 +118,7 @@ def test_each_call_says_what_is_under_way() -> None:
         ("more", 0, 1, "the client machine is off"),
         ("pending", LOOK_AGAIN, 1, f"taking the replicated disks out of {HELPER}"),
         ("pending", LOOK_AGAIN, 2, "putting the replicated disks into web-18"),
+        ("more", 0, 2, "its console is noted"),
         ("pending", LOOK_AGAIN, 3, "starting web-18"),
     ]
     assert result.progress is not None

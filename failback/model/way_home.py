@@ -88,19 +88,27 @@ class Launched(Facts):
 
 
 class CutOverCursor(Facts):
-    """How far the change is: the client is off, its disks are free, the server's own machine has been told to start."""
+    """How far the change is: the client is off, its disks are free, the server's own machine has been told to start.
+
+    `console` marks what its console held before that.
+    """
 
     off: bool = False
     released: bool = False
     started: bool = False
     since_off: datetime | None = None
+    console: str = ""
 
 
 class CutOver(Facts):
-    """A server whose own machine at home runs from the replicated disks."""
+    """A server whose own machine at home runs from the replicated disks.
+
+    `console` marks what its console held before it was started.
+    """
 
     machine: str
     started: datetime
+    console: str = ""
 
 
 class VerifyCursor(Facts):
