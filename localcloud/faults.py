@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import re
-import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -17,34 +16,25 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from failback.errors import SettingsInvalid
+from localcloud.fault_answers import Answer as Answer
+from localcloud.fault_answers import cut, drop, exhaust, give, ignore_start
+from localcloud.service_call import Call as Call
+from localcloud.service_call import peek
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from localcloud.recording import Recorder
 
 LONGEST_DELAY = 900.0
 """Seconds: what a Lambda function may last; nothing waits longer for an answer."""
+LARGEST_SEARCHED = 1 << 20
+"""Bytes of a body that a rule is looked for in."""
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a request asks of whom; `operation` is empty where the service doesn't know it."""
-
-    service: str
-    operation: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer: status, headers, body."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 class Faultable(Protocol):
@@ -111,17 +101,21 @@ Action = Annotated[Throttle | Deny | Status | Delay | Lose | Cut, Field(discrimi
 
 
 class FaultRule(_Frozen):
-    """Matches where everything that's given matches; `path` is searched for, `nth` counts the rule's matches from 1."""
+    """Matches where everything that's given matches; `nth` counts the rule's matches from 1.
+
+    `path` and `body` are searched for. What comes as a form is quoted; a disk's pages aren't looked into.
+    """
 
     action: Action
     service: Word | None = None
     operation: Word | None = None
     method: Word | None = None
     path: Word | None = None
+    body: Word | None = None
     probability: float = Field(default=1.0, ge=0, le=1)
     nth: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
-    @field_validator("path")
+    @field_validator("path", "body")
     @classmethod
     def _is_an_expression(cls, value: str | None) -> str | None:
         try:
@@ -131,11 +125,12 @@ class FaultRule(_Frozen):
             raise ValueError(message) from error
         return value
 
-    def matches(self, call: Call, method: str, path: str) -> bool:
-        """Whether the request is of the kind that the rule is for."""
+    def matches(self, call: Call, method: str, path: str, body: str | None = None) -> bool:
+        """Whether the request is of the kind that the rule is for; without its body, whether it may be."""
         pairs = ((self.service, call.service), (self.operation, call.operation), (self.method, method))
         named = all(wanted in (None, given) for wanted, given in pairs)
-        return named and (self.path is None or re.search(self.path, path) is not None)
+        searched = ((self.path, path), (self.body, body))
+        return named and all(each is None or text is None or re.search(each, text) for each, text in searched)
 
 
 class FaultPlan(_Frozen):
@@ -171,13 +166,16 @@ class FaultInjector:
 
     def __init__(
         self,
-        application: Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]],
+        application: WSGIApplication,
         plan: FaultPlan,
         shape: Faultable,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        recorder: Recorder | None = None,
+        caller: Callable[[WSGIEnvironment], str] = lambda _environ: "",
     ) -> None:
         self._application, self._shape, self._sleep = application, shape, sleep
+        self._recorder, self._caller = recorder, caller
         self._lock = threading.Lock()
         self._records: list[FaultRecord] = []
         self.use(plan)
@@ -195,36 +193,59 @@ class FaultInjector:
             return tuple(self._records)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        for action in self._actions(environ):
+        call, application, recorded = self._shape.identify(environ), self._application, None
+        if self._recorder is not None:
+            recorded = self._recorder.begin(call, environ, caller=self._caller(environ))
+            application = self._recorder.listening(recorded, application)
+        actions = self._actions(call, environ)
+        if recorded is not None and actions:
+            recorded.fault = actions[-1].kind
+        return self._met(actions, application, environ, start_response)
+
+    def _met(
+        self,
+        actions: Iterable[Action],
+        application: WSGIApplication,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
+        for action in actions:
             match action:
                 case Delay():
                     self._sleep(action.seconds)
                 case Throttle():
-                    return _give(self._shape.throttled(environ), environ, start_response)
+                    return give(self._shape.throttled(environ), environ, start_response)
                 case Deny():
-                    return _give(self._shape.denied(environ), environ, start_response)
+                    return give(self._shape.denied(environ), environ, start_response)
                 case Status():
-                    return _give(_bare(action), environ, start_response)
+                    return give(_bare(action), environ, start_response)
                 case Lose():
-                    _exhaust(self._application(environ, _ignore_start))
-                    _drop(environ)
+                    exhaust(application(environ, ignore_start))
+                    drop(environ)
                 case Cut():
-                    return _cut(self._application(environ, start_response), action.after, environ)
-        return self._application(environ, start_response)
+                    return cut(application(environ, start_response), action.after, environ)
+        return application(environ, start_response)
 
-    def _actions(self, environ: WSGIEnvironment) -> list[Action]:
-        call, method = self._shape.identify(environ), environ["REQUEST_METHOD"]
-        path = environ.get("PATH_INFO", "")
+    def _actions(self, call: Call, environ: WSGIEnvironment) -> list[Action]:
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         span = str(environ.get("HTTP_X_MS_RANGE") or environ.get("HTTP_RANGE") or "")
+        body = self._searched(call, environ)
         chosen: list[Action] = []
         with self._lock:
             for number, rule in enumerate(self._plan.rules):
-                if rule.matches(call, method, path) and self._due(number, rule):
+                if rule.matches(call, method, path, body) and self._due(number, rule):
                     chosen.append(rule.action)
                     self._records.append(FaultRecord(call, method, path, rule.action, span))
                     if not isinstance(rule.action, Delay):
                         break
         return chosen
+
+    def _searched(self, call: Call, environ: WSGIEnvironment) -> str:
+        """The beginning of the body, where a rule asks for it; read before anything is locked, as it may take long."""
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        if not any(rule.body is not None and rule.matches(call, method, path) for rule in self._plan.rules):
+            return ""
+        return peek(environ, LARGEST_SEARCHED).decode("utf-8", "replace")
 
     def _due(self, number: int, rule: FaultRule) -> bool:
         self._matched[number] += 1
@@ -238,60 +259,3 @@ def _bare(status: Status) -> Answer:
     if status.wait_ms:
         heads.append(("x-ms-retry-after-ms", str(status.wait_ms)))
     return Answer(status.code, tuple(heads), b"<html><body>Service unavailable</body></html>")
-
-
-def _give(answer: Answer, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    _read_away(environ)
-    named = [pair for pair in answer.headers if pair[0].lower() != "content-length"]
-    start_response(f"{answer.status} Fault", [*named, ("Content-Length", str(len(answer.body)))])
-    return [answer.body]
-
-
-def _read_away(environ: WSGIEnvironment) -> None:
-    """Take a large body, as services do: a client that's still sending would see a broken line and no answer.
-
-    Large ones come by PUT; a form may have been read already, to tell which call it is.
-    """
-    left = int(environ.get("CONTENT_LENGTH") or 0) if environ["REQUEST_METHOD"] == "PUT" else 0
-    body = environ.get("wsgi.input")
-    while body is not None and left > 0 and (data := body.read(min(left, 1 << 20))):
-        left -= len(data)
-
-
-def _ignore_start(status: str, headers: list[tuple[str, str]], exc_info: object = None, /) -> Callable[[bytes], object]:
-    return lambda data: None
-
-
-def _exhaust(chunks: Iterable[bytes]) -> None:
-    """Take an answer to its end, as a connection would, and throw it away."""
-    try:
-        for _ in chunks:
-            pass
-    finally:
-        _close(chunks)
-
-
-def _cut(chunks: Iterable[bytes], left: int, environ: WSGIEnvironment) -> Iterator[bytes]:
-    try:
-        for chunk in chunks:
-            yield chunk[:left]
-            left -= len(chunk)
-            if left <= 0:
-                break
-    finally:
-        _close(chunks)
-    _drop(environ)
-
-
-def _close(chunks: Iterable[bytes]) -> None:
-    close = getattr(chunks, "close", None)
-    if close is not None:
-        close()
-
-
-def _drop(environ: WSGIEnvironment) -> None:
-    """End the connection under the server: it says so to nobody, as the client is the one who left."""
-    connection = environ["werkzeug.socket"]
-    connection.shutdown(socket.SHUT_RDWR)
-    message = "the connection is closed on purpose"
-    raise ConnectionAbortedError(message)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from localcloud.azure.blob_http import Answering
     from localcloud.faults import FaultPlan
+    from localcloud.recording import Recorder
 
 _REQUEST = "localcloud.blob_request"
 
@@ -60,10 +61,10 @@ def _whole(answer: BlobAnswer) -> Answer:
     return Answer(answer.status, tuple(answer.headers.items()), b"".join(answer.body))
 
 
-def injector_before(answering: Answering, plan: FaultPlan) -> FaultInjector:
+def injector_before(answering: Answering, plan: FaultPlan, *, recorder: Recorder | None = None) -> FaultInjector:
     """An injector before the service; `through` lets requests pass it."""
     service = _Service(answering)
-    return FaultInjector(service, plan, service)
+    return FaultInjector(service, plan, service, recorder=recorder)
 
 
 def through(injector: FaultInjector) -> Answering:

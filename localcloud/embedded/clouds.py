@@ -145,7 +145,7 @@ def _session(region: str) -> Client:
 def run_clouds(settings: CloudSettings) -> Iterator[EmbeddedClouds]:
     """Both clouds for the length of a `with` block; raises LocalCloudError if they can't be started."""
     settings.folder.mkdir(parents=True, exist_ok=True)
-    parts, faults = _AwsParts.make(settings), FaultPoints(settings.faults)
+    parts, faults = _AwsParts.make(settings), FaultPoints(settings.faults, clock=settings.drs.clock)
     sha512 = publish_iso(parts.objects, settings.iso, region=REGION, scratch=settings.folder)
     at_home = _azure_settings(settings, parts.federation, faults)
     azure = AzureCloud(at_home, driver=settings.driver)

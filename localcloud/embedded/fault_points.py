@@ -1,5 +1,6 @@
 """Where faults on purpose get in: before what functions ask of AWS, before Azure's ARM and Entra, before its blobs.
 
+Whatever passes there is recorded, with faults and without.
 A plan's rules name services as `s3`, `ebs`, `ec2`, `dynamodb`, `sts`, `ssm` and the like, `arm`, `entra` and `blob`;
 the operations are AWS's own, ARM's as `disks/write` or `virtualMachines/start`, Entra's `token`, a blob's `PutPage`.
 """
@@ -7,6 +8,7 @@ the operations are AWS's own, ARM's as `disks/write` or `virtualMachines/start`,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from localcloud.accounts import access_key
@@ -15,9 +17,10 @@ from localcloud.azure.blob_faults import injector_before, through
 from localcloud.faults import Answer, Call, FaultInjector, FaultPlan
 from localcloud.gateway.answers import service_error
 from localcloud.gateway.call import path_style, read_call
+from localcloud.recording import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from localcloud.faults import Faultable, FaultRecord
     from localcloud.lambda_runner.role_sessions import RoleSessions
     from localcloud.objects.service import ObjectService
+    from localcloud.recording import RecordedCall
 
 # How each service of moto's says that there are too many requests; query services with 400 but for these.
 _THROTTLES = {
@@ -37,10 +41,12 @@ _QUERY = frozenset({"sts", "iam", "cloudformation", "sns"})
 
 
 class FaultPoints:
-    """All of them, under one plan; each counts the plan's rules by itself."""
+    """All of them, under one plan; each counts the plan's rules by itself. `clock` is that of recorded calls."""
 
-    def __init__(self, plan: FaultPlan | None = None) -> None:
-        self._plan = plan or FaultPlan()
+    def __init__(
+        self, plan: FaultPlan | None = None, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._plan, self._recorder = plan or FaultPlan(), Recorder(clock)
         self._injectors: list[FaultInjector] = []
 
     def use(self, plan: FaultPlan) -> None:
@@ -54,9 +60,19 @@ class FaultPoints:
         """What was done: of each cloud's front in order, one front after the other."""
         return tuple(record for injector in self._injectors for record in injector.records)
 
+    @property
+    def calls(self) -> tuple[RecordedCall, ...]:
+        """Every call that has passed, over all fronts in order."""
+        return self._recorder.calls
+
     def before_functions(self, gateway: WSGIApplication, shape: Faultable, sessions: RoleSessions) -> WSGIApplication:
         """Before what functions ask; whoever else asks, a test or the state machine, gets what there is."""
-        faulty = self._keep(FaultInjector(gateway, self._plan, shape))
+
+        def caller(environ: WSGIEnvironment) -> str:
+            session = sessions.find(access_key(environ) or "")
+            return session.function.rpartition(":")[2] if session else ""
+
+        faulty = self._keep(FaultInjector(gateway, self._plan, shape, recorder=self._recorder, caller=caller))
 
         def choose(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             by_function = sessions.find(access_key(environ) or "") is not None
@@ -66,11 +82,11 @@ class FaultPoints:
 
     def before_arm(self, front: WSGIApplication) -> WSGIApplication:
         """Before ARM and Entra."""
-        return self._keep(FaultInjector(front, self._plan, ArmShape()))
+        return self._keep(FaultInjector(front, self._plan, ArmShape(), recorder=self._recorder))
 
     def before_blobs(self, answer: Answering) -> Answering:
         """Before the disks' pages."""
-        return through(self._keep(injector_before(answer, self._plan)))
+        return through(self._keep(injector_before(answer, self._plan, recorder=self._recorder)))
 
     def _keep(self, injector: FaultInjector) -> FaultInjector:
         self._injectors.append(injector)

@@ -23,7 +23,7 @@ from localcloud.embedded.synthesis import TARGET
 from localcloud.workload.layout import UP
 from localcloud.workload.marker import write_nonce
 from tests.localcloud.guests.contract import marks
-from tests.localcloud.runs.place import open_place
+from tests.localcloud.runs.safety_place import checked_place
 from tests.localcloud.runs.servers import (
     ATTENDED,
     MIB,
@@ -71,8 +71,8 @@ def by_hand(iso: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, standin_iso: Path) -> Iterator[Place]:
-    """Wait states are short, since these clouds answer at once."""
-    with open_place(tmp_path_factory.mktemp("place"), standin_iso, real=True, wait_scale=0.2) as opened:
+    """Wait states are short, since these clouds answer at once. Every call is judged in the end."""
+    with checked_place(tmp_path_factory.mktemp("place"), standin_iso, real=True, wait_scale=0.2) as opened:
         yield opened
 
 

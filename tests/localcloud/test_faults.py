@@ -20,7 +20,7 @@ from localcloud.ebs.direct import EbsDirectService
 from localcloud.ebs.images import ImageService
 from localcloud.ebs.store import SnapshotStore
 from localcloud.embedded.fault_points import AwsShape
-from localcloud.faults import FaultInjector, FaultPlan
+from localcloud.faults import LARGEST_SEARCHED, Call, FaultInjector, FaultPlan
 from localcloud.objects.service import ObjectService
 from localcloud.objects.store import ObjectStore
 from localcloud.serving import serve_application
@@ -233,3 +233,54 @@ def test_a_plan_s_file_is_judged(tmp_path: Path) -> None:
         assert word in str(caught.value)
     file.write_text('{"rules": [{"action": {"kind": "lose"}}]}')
     assert FaultPlan.read(file).rules[0].action.kind == "lose"
+
+
+def test_a_rule_for_calls_that_say_something_leaves_the_body_readable(objects: ObjectService, tmp_path: Path) -> None:
+    rule = {"operation": "PutObject", "body": "i-0[ab]+", "action": {"kind": "deny"}}
+    with faulty(objects, plan(rule), "s3") as (injector, s3):
+        s3.put_object(Bucket=BUCKET, Key="1", Body=b"about i-0c")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.put_object(Bucket=BUCKET, Key="2", Body=b"about i-0ba")
+        assert s3.get_object(Bucket=BUCKET, Key="1")["Body"].read() == b"about i-0c"
+        assert [record.path for record in injector.records] == [f"/{BUCKET}/2"]
+    images = ImageService(SnapshotStore(tmp_path))
+    form = plan({"body": "ImageId.1=ami-2", "action": {"kind": "deny"}})
+    gateway = FaultInjector(images, form, AwsShape({"ec2": images}, objects))
+    keys = {"aws_access_key_id": "AKIAMINE", "aws_secret_access_key": "x"}
+    with serve_application(gateway) as url:
+        ec2 = boto3.client("ec2", "us-east-1", endpoint_url=url, **keys)  # type: ignore[call-overload]
+        assert ec2.describe_images()["Images"] == []
+        with pytest.raises(ClientError, match="UnauthorizedOperation"):
+            ec2.describe_images(ImageIds=["ami-2"])
+
+
+def test_only_the_first_mib_of_a_body_is_searched_and_all_of_it_arrives(objects: ObjectService) -> None:
+    late = bytes(LARGEST_SEARCHED) + b"needle"
+    with faulty(objects, plan({"body": "needle", "action": {"kind": "deny"}}), "s3") as (injector, s3):
+        s3.put_object(Bucket=BUCKET, Key="late", Body=late)
+        assert injector.records == ()
+        assert s3.get_object(Bucket=BUCKET, Key="late")["Body"].read() == late
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.put_object(Bucket=BUCKET, Key="early", Body=late[10:])
+
+
+def test_a_body_is_read_for_rules_that_ask_for_it_only() -> None:
+    class Unread:
+        def read(self, _size: int) -> bytes:
+            raise AssertionError
+
+    rule = {"operation": "Write", "body": "x", "action": {"kind": "deny"}}
+    environ: Dynamic = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "3", "wsgi.input": Unread()}
+    called = []
+
+    def application(given: Dynamic, start: Dynamic) -> list[bytes]:
+        called.append(given["wsgi.input"])
+        start("200 OK", [])
+        return []
+
+    class Shape:
+        def identify(self, _environ: Dynamic) -> Call:
+            return Call("some", "Read")
+
+    assert list(FaultInjector(application, plan(rule), Shape())(environ, lambda *_: None)) == []  # type: ignore[arg-type]
+    assert isinstance(called[0], Unread)

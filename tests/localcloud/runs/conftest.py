@@ -1,4 +1,4 @@
-"""One place for all runs of a module: starting and deploying takes some seconds."""
+"""One place for all runs of a module: starting and deploying takes some seconds. Its calls are judged in the end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.client_iso import ClientIso
-from tests.localcloud.runs.place import Place, open_place
+from tests.localcloud.runs.safety_place import checked_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.localcloud.runs.place import Place
 
 
 @pytest.fixture(scope="module")
@@ -23,5 +25,5 @@ def iso(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, iso: Path) -> Iterator[Place]:
     """A module's own settings for its functions are its VARIABLES."""
     variables = getattr(request.module, "VARIABLES", {})
-    with open_place(tmp_path_factory.mktemp("place"), iso, variables=variables) as opened:
+    with checked_place(tmp_path_factory.mktemp("place"), iso, variables=variables) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""The rules that no run may break, checked against every call that it made and the times that it noted."""
+"""One run's calls and noted times by themselves, for a test that looks at one; every place is judged in the end too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from localcloud.faults import Delay, FaultRule
+from tests.localcloud.runs.safety_aws import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
 Json = Any
 EVERY_CALL = FaultRule(action=Delay(seconds=0))
 """Disturbs nothing, and has each call recorded."""
-NEVER = frozenset(
-    {
-        *("TerminateInstances", "StopInstances", "RebootInstances"),
-        *("TerminateRecoveryInstances", "DisconnectRecoveryInstance", "DeleteRecoveryInstance"),
-        *("DeleteSourceServer", "DisconnectSourceServer", "StartRecovery", "ReverseReplication"),
-    }
-)
 DELETED = re.compile(r"/(virtualMachines|disks|networkInterfaces|snapshots|publicIPAddresses)/([^/?]+)$")
 LAUNCH = "StartFailbackLaunch"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from localcloud.azure.driver import MachineSpec
 from localcloud.drs.plans import ClientPlan
 from localcloud.drs.records import NewInstance
 from localcloud.drs.volume import BLOCK
@@ -242,6 +243,7 @@ def test_where_no_identity_is_trusted_keys_are_given_and_taken_back(place: Place
     assert "identity" not in machine
     guest, *_ = (each for each in place.driver.guests if each.spec.name == "keyed")
     assert "credentials-wanted keyed" in guest.console().decode()
+    assert isinstance(guest.spec, MachineSpec)
     assert "access_key" not in settings_of(guest.spec.user_data or "")
 
 
