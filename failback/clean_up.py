@@ -7,16 +7,23 @@ tags on everything it made still count.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from failback.errors import CloudBusy
+from failback.errors import CloudBusy, Stopped
+from failback.model.ending import Outcome
 from failback.model.facts import Facts
+from failback.run_over import is_over, say_over
+from failback.stopping import stop_of, stopped_by
+from failback.unreturned import is_unreturned
 
 if TYPE_CHECKING:
-    from failback.model.record import RunHistory
-    from failback.ports import RunLog
+    from failback.model.record import RunHistory, RunRecord
+    from failback.ports import Clock, RunLog
+    from failback.recovery_ports import DecisionBook
 
 PREFIX = "clean-up-"
 LONGEST_NAME = 80
@@ -25,6 +32,11 @@ ABORTED = "Aborted"
 """The error of a run, and of its servers, that an execution left unfinished."""
 ENDED = frozenset({"ABORTED", "TIMED_OUT", "FAILED"})
 """FAILED too: Step Functions itself fails an execution whose history or state is too long."""
+_WHY = {
+    "ABORTED": "its execution was stopped from outside",
+    "TIMED_OUT": "its execution ran into its time limit",
+    "FAILED": "its execution broke off",
+}
 
 
 class Executions(Protocol):
@@ -40,7 +52,10 @@ class Executions(Protocol):
 
 
 class ExecutionEnd(BaseModel):
-    """What counts of "Step Functions Execution Status Change" (Step Functions developer guide, EventBridge)."""
+    """What counts of "Step Functions Execution Status Change" (Step Functions developer guide, EventBridge).
+
+    `stopped` comes in milliseconds since 1970.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -48,6 +63,7 @@ class ExecutionEnd(BaseModel):
     machine: str = Field(alias="stateMachineArn")
     name: str
     status: str
+    stopped: datetime | None = Field(default=None, alias="stopDate")
 
 
 class CleanUp(Facts):
@@ -58,21 +74,68 @@ class CleanUp(Facts):
     why: str = ""
 
 
-def clean_up(end: ExecutionEnd, *, machine: str, run_log: RunLog, executions: Executions) -> CleanUp:
+@dataclass(frozen=True, slots=True)
+class CleanUpDesk:
+    """What it takes: the run log, the decisions, who starts executions, the clock."""
+
+    run_log: RunLog
+    decisions: DecisionBook
+    executions: Executions
+    clock: Clock
+
+
+def clean_up(end: ExecutionEnd, *, machine: str, desk: CleanUpDesk) -> CleanUp:
     """Start giving back what an execution left behind, if it's a run of ours that didn't come to its own end.
 
-    Told twice, it's started once. What cleans up has no record of its own, so nothing cleans up after it.
+    That it's over is said before, so that nothing of it begins any more. Told twice, it's said and started once. What
+    cleans up has no record of its own, so nothing cleans up after it.
     """
     if end.machine != machine or end.status not in ENDED:
         return CleanUp(run=end.name, why="it isn't the end of a run of this deployment")
-    history = run_log.read(end.name)
-    if history is None or history.record.execution != end.execution:
+    record = _record(end, desk.run_log)
+    if _is_no_run(end, record):
         return CleanUp(run=end.name, why="no such run was begun")
-    if history.record.status != "running":
+    if record is not None and record.status != "running":
         return CleanUp(run=end.name, why="the run came to its own end")
+    say_over(end.name, desk.decisions, at=end.stopped or desk.clock.now(), why=_WHY[end.status])
+    # A check of the request that goes on may have opened it meanwhile; one that opens it later sees that it's over.
+    record = record or _record(end, desk.run_log)
+    if record is None:
+        return CleanUp(run=end.name, why="no such run was begun")
     name = f"{PREFIX}{end.name}"[:LONGEST_NAME]
-    executions.start(name, json.dumps({"goal": "clean_up", "target": history.record.target, "clean_up": end.name}))
+    desk.executions.start(name, json.dumps({"goal": "clean_up", "target": record.target, "clean_up": end.name}))
     return CleanUp(run=end.name, execution=name)
+
+
+def _record(end: ExecutionEnd, run_log: RunLog) -> RunRecord | None:
+    history = run_log.read(end.name)
+    return history.record if history else None
+
+
+def check_not_over(run: str, run_log: RunLog, now: datetime) -> None:
+    """Raises Stopped for a run that has been opened too late: its execution was ended meanwhile. It's closed then."""
+    history = run_log.read(run)
+    stop = stop_of(history.decisions) if history and is_over(history.decisions) else None
+    if stop is not None:
+        run_log.close(run, Outcome(outcome="failed", error=ABORTED, cause=stop.why), now)
+        raise Stopped(stopped_by(stop))
+
+
+def _is_no_run(end: ExecutionEnd, record: RunRecord | None) -> bool:
+    """Whether there's nothing to say: one that was stopped may still be opened, by a call that goes on."""
+    if record is None:
+        return end.status == "FAILED" or end.name.startswith(PREFIX)
+    return record.execution != end.execution
+
+
+def came_to_its_own_end(record: RunRecord) -> bool:
+    """Whether the run ended by itself; one that was cleaned up after is cleaned up after again, if that's asked for."""
+    return record.status != "running" and (record.outcome is None or record.outcome.error != ABORTED)
+
+
+def cleaning_name(run: str, time: str) -> str:
+    """What an execution is called that tries once more to clean up after a run, begun at that time."""
+    return f"{PREFIX}{run}"[: LONGEST_NAME - len(time) - 1] + f"-{time}"
 
 
 def clean_up_faults(history: RunHistory | None, run: str, target: object) -> list[str]:
@@ -80,7 +143,7 @@ def clean_up_faults(history: RunHistory | None, run: str, target: object) -> lis
     if history is None:
         return [f"clean_up: there is no run {run!r}"]
     record, faults = history.record, []
-    if record.status != "running":
+    if came_to_its_own_end(record) and not any(is_unreturned(each) for each in history.servers):
         faults.append(f"clean_up: run {run} came to its own end, and gave back what was to be; its report says what")
     if target != record.target:
         faults.append(f"target: run {run} was one of target {record.target!r}; name that")

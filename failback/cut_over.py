@@ -77,6 +77,8 @@ def cut_over(state: RunState, desk: ChangeDesk) -> Result:
             # Kept by the state before it's started: what it says afterwards proves that it came up.
             marked = mark_of(desk.machines.console(_own_name(plan)))
             return _result("more", cursor.model_copy(update={"console": marked}), 2, "its console is noted")
+        # Before the note, which keeps what may serve; and after it, since the end may be said in between.
+        _check_wanted(state, plan, desk)
         # Noted before anything is started: from then on the server may serve at home.
         started = desk.servers.reach(state.run.id, plan.id, "started", desk.clock.now()).started
     _check_wanted(state, plan, desk)

@@ -12,7 +12,7 @@ from failback.errors import FailbackError, StageTimedOut
 from failback.model.record import StageEntry
 from failback.model.run import RunState
 from failback.model.stage import StageResult, facts_of
-from failback.stopping import check_stopped
+from failback.run_over import call_of, check_begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools import Logger
 
+    from failback.model.call import Call
     from failback.ports import Clock, RunLog
     from failback.recovery_ports import DecisionBook
 
@@ -59,12 +60,9 @@ def stage_doorway(
 ) -> Callable[[Event, object], Event]:
     """The Lambda handler of a stage; `connect` is called with the first event, never at import.
 
-    One that's `stoppable` raises Stopped, and does nothing more, once a person has stopped the run.
+    One that's `stoppable` raises Stopped, and does nothing more, once a person has stopped the run; all others do so
+    once the run's execution was ended from outside, but those that clean up after it.
     """
-
-    def unless_stopped(state: RunState, around: S) -> Result:
-        check_stopped(state.run.id, around.decisions)
-        return work(state, around)
 
     def handler(event: Event, context: object) -> Event:
         from aws_lambda_powertools import Logger
@@ -72,9 +70,19 @@ def stage_doorway(
 
         state = _begun_anew(stage, parse(event=event, model=RunState))
         logger = Logger(service=stage)
-        server = state.server.id if state.server else ""
-        logger.append_keys(run=state.run.id, server=server, request=getattr(context, "aws_request_id", ""))
-        return _call(stage, unless_stopped if stoppable else work, connect(), state, logger)
+        logger.append_keys(run=state.run.id, server=_server(state), request=getattr(context, "aws_request_id", ""))
+        around = connect()
+        if state.goal == "clean_up":
+            return _call(stage, lambda: work(state, around), around, state, logger)
+        call = call_of(context, around.clock.now())
+
+        def begun() -> Result:
+            # In this order: whoever cleans up sees this call, or this call sees that it's too late.
+            around.run_log.begin(state.run.id, stage, call, server=_server(state))
+            check_begun(state, around.decisions, stoppable=stoppable)
+            return work(state, around)
+
+        return _call(stage, begun, around, state, logger, call)
 
     return handler
 
@@ -87,11 +95,22 @@ def _begun_anew(stage: str, state: RunState) -> RunState:
     return state.model_copy(update={stage: None})
 
 
-def _call(stage: str, work: Callable[[RunState, S], Result], around: S, state: RunState, logger: Logger) -> Event:
+def _server(state: RunState) -> str:
+    return state.server.id if state.server else ""
+
+
+def _call(
+    stage: str,
+    work: Callable[[], Result],
+    around: Surroundings,
+    state: RunState,
+    logger: Logger,
+    call: Call | None = None,
+) -> Event:
     now = around.clock.now()
     began = _began(stage, state) or now
     try:
-        result = around.guard(lambda: work(state, around))
+        result = around.guard(work)
         if result.status != "done" and around.clock.now() - began > around.deadline:
             raise StageTimedOut(_overdue(stage, around.deadline, result))
     except FailbackError as error:
@@ -100,18 +119,18 @@ def _call(stage: str, work: Callable[[RunState, S], Result], around: S, state: R
         entry = StageEntry(
             stage=stage, status="failed", began=began, updated=around.clock.now(), error=name, advice=advice
         )
-        _record(around, state, entry, now)
+        _record(around, state, entry, now, call)
         raise
     result = result.model_copy(update={"since": began})
     logger.info("stage called", extra={"status": result.status, "progress": result.progress})
-    _record(around, state, _entry(stage, result, began, around.clock.now()), now)
+    _record(around, state, _entry(stage, result, began, around.clock.now()), now, call)
     return result.model_dump(mode="json")
 
 
-def _record(around: Surroundings, state: RunState, entry: StageEntry, called: datetime) -> None:
+def _record(around: Surroundings, state: RunState, entry: StageEntry, called: datetime, call: Call | None) -> None:
     """In the run log, for people; and as a metric, for alarms."""
     _measure(entry.stage, entry.status, seconds=(entry.updated - called).total_seconds())
-    around.guard(lambda: around.run_log.note(state.run.id, entry, server=state.server.id if state.server else ""))
+    around.guard(lambda: around.run_log.note(state.run.id, entry, server=_server(state), call=call))
 
 
 def _began(stage: str, state: RunState) -> datetime | None:

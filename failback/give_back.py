@@ -12,17 +12,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from failback.clean_up import came_to_its_own_end
 from failback.clearing import CALL_TIME as CALL_TIME
 from failback.clearing import MOST_LEFT as MOST_LEFT
+from failback.clearing import WAIT
 from failback.clearing import Clearing as Clearing
 from failback.home_return import HomeSide, return_home, why_kept
-from failback.model.stage import cursor_of
+from failback.late_calls import has_ended_itself, late
+from failback.model.ending import Returned
+from failback.model.stage import Progress, StageResult, cursor_of
 from failback.naming import server_lock
 from failback.server_end import has_come_home, is_rehearsed, settle_failed, settle_rehearsed
 from failback.server_return import ServerReturn, Standing, hold, rules_of
+from failback.unreturned import is_unreturned, note_returned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from failback.clearing import Cloud, Guard, Result
     from failback.model.record import RunRecord
@@ -43,8 +48,20 @@ def give_back(
 ) -> Result:
     """Undo what can be undone now; not `done` while a cloud is still at it, `done` with what had to be left.
 
-    A cloud that's busy ends the call with CloudBusy: the next one goes on. One that refuses stops no other.
+    A cloud that's busy ends the call with CloudBusy: the next one goes on. One that refuses stops no other. After a run
+    whose execution was ended from outside nothing is undone before whoever was at work then has come to an end.
     """
+    if state.goal == "clean_up" and not cursor_of(state.give_back):
+        if who := late(state, side):
+            # Said at once: a call of cut_over that goes on starts nothing then.
+            for record in side.servers.of(state.run.id):
+                if not has_come_home(record):
+                    settle_failed(state, record, side)
+            return StageResult(
+                status="pending", wait_seconds=WAIT, progress=Progress(done=0, total=0, unit="steps", note=who)
+            )
+        if has_ended_itself(state, side):
+            return StageResult(status="done", facts=Returned())
     clearing = Clearing.resumed(state.run.id, cursor_of(state.give_back), guard=guard, clock=side.clock)
     returning = _Returning(state, HomeSide(home, takeovers), aws, side, clearing)
     if state.server is not None:
@@ -89,7 +106,9 @@ class _Returning:
                 clearing.queue.append(server)
                 # It's looked at again, and then tells all of it again.
                 del clearing.left[told:]
-        if not clearing.queue:
+            elif self.state.goal == "clean_up" and len(clearing.left) == told:
+                note_returned(server, self.state, self.side)
+        if not clearing.queue and not self._only:
             self._clear_run()
 
     def _unreturned(self) -> Sequence[ServerRecord]:
@@ -106,7 +125,16 @@ class _Returning:
         return [record for record in records if record.before is not None]
 
     def _not_at_home(self) -> Sequence[ServerRecord]:
-        return [each for each in self.side.servers.of(self.state.run.id) if not has_come_home(each)]
+        found = [each for each in self.side.servers.of(self.state.run.id) if not has_come_home(each)]
+        return [each for each in found if each.id in self._only] if self._only else found
+
+    @cached_property
+    def _only(self) -> Collection[str]:
+        """Of a run that came to its own end, the servers that giving back failed for: the others stay as they are."""
+        history = self.side.run_log.read(self.state.run.id) if self.state.goal == "clean_up" else None
+        if history is None or not came_to_its_own_end(history.record):
+            return ()
+        return {each.record.id for each in history.servers if is_unreturned(each)}
 
     def _clear_run(self) -> None:
         told = len(self.clearing.left)

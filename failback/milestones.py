@@ -12,6 +12,7 @@ from failback.decisions import by_whom, newest
 from failback.errors import ApprovalRefused, ApprovalTimedOut, GivenBack, Stopped
 from failback.model.way_home import Approval, Commitment, HoldEnd
 from failback.replication import refusal
+from failback.run_over import is_over
 from failback.stopping import stop_of
 from failback.waiting_words import approval_words, command, left_to_copy
 
@@ -55,7 +56,8 @@ class Judgement(NamedTuple):
 
 def judge(case: Case) -> Judgement:
     """The judgement of one that waits for anything but its launch."""
-    if has_ended(case.record):
+    # What becomes of a server whose run is over is for whoever cleans up to say.
+    if has_ended(case.record) or is_over(case.decisions):
         return gone(case)
     return _JUDGES[case.parked.milestone](case)
 

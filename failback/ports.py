@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from failback.model.call import Call
     from failback.model.ending import Belonging, Outcome
     from failback.model.record import RunHistory, RunRecord, StageEntry
     from failback.model.run import Ami
@@ -155,8 +156,19 @@ class RunLog(Protocol):
         """Note how a run has ended."""
         ...
 
-    def note(self, run: str, entry: StageEntry, *, server: str = "") -> None:
-        """Keep a stage's entry (of one server) in place of its last one; `began` and `calls` go on from there."""
+    def begin(self, run: str, stage: str, call: Call, *, server: str = "") -> None:
+        """Note that a call of a stage (of one server) is at work."""
+        ...
+
+    def note(self, run: str, entry: StageEntry, *, server: str = "", call: Call | None = None) -> None:
+        """Keep a stage's entry (of one server) in place of its last one; `began` and `calls` go on from there.
+
+        The `call` that it comes of is at work no more.
+        """
+        ...
+
+    def at_work(self, run: str) -> Sequence[Call]:
+        """The calls of a run that haven't noted their end: they're at work, or were lost."""
         ...
 
     def read(self, run: str) -> RunHistory | None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from failback.model.decision import Decision, LaunchBatch
+    from failback.model.decision import Decision, LaunchBatch, Subject
     from failback.model.recovery import FailbackConfiguration, Host, LaunchJob, RecoveryInstance, SourceServer
     from failback.model.request import ServerRequest
     from failback.model.server import (
@@ -211,8 +211,8 @@ class DecisionBook(Protocol):
         """Note a decision; the same one again changes nothing."""
         ...
 
-    def of(self, run: str) -> Sequence[Decision]:
-        """All of a run, oldest first."""
+    def of(self, run: str, *, subject: Subject | None = None) -> Sequence[Decision]:
+        """All of a run, or those on a subject; oldest first."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from failback.clean_up import ABORTED
+from failback.clean_up import ABORTED, came_to_its_own_end
 from failback.model.ending import Outcome
 from failback.model.report import RunReport, TimelineEntry
 from failback.model.stage import facts_of
@@ -37,7 +37,7 @@ def write_report(state: RunState, *, objects: ObjectStore, run_log: RunLog, now:
     """Close the run, let go of its servers and write its report; may be repeated."""
     history = run_log.read(state.run.id)
     servers = history.servers if history else ()
-    outcome = judge(state, [each.record for each in servers])
+    outcome = _own_end(state, history) or judge(state, [each.record for each in servers])
     outcome = outcome.model_copy(update={"report": report_key(state.run.id)})
     run_log.close(state.run.id, outcome, now)
     for server in state.servers:
@@ -46,6 +46,13 @@ def write_report(state: RunState, *, objects: ObjectStore, run_log: RunLog, now:
     report = run_report(state, outcome, closed)
     objects.write(report_key(state.run.id), report.model_dump_json(indent=2).encode(), tags={})
     return outcome
+
+
+def _own_end(state: RunState, history: RunHistory | None) -> Outcome | None:
+    """How a run has ended that is to be cleaned up after, where its last call still wrote that after its execution."""
+    if state.goal != "clean_up" or history is None or not came_to_its_own_end(history.record):
+        return None
+    return history.record.outcome
 
 
 def run_report(state: RunState, outcome: Outcome, history: RunHistory | None) -> RunReport:

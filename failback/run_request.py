@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
-from failback.clean_up import PREFIX, check_over, clean_up_faults
+from failback.clean_up import PREFIX, check_not_over, check_over, clean_up_faults
 from failback.errors import DeploymentInvalid, RequestInvalid
 from failback.listing import listed
 from failback.model.record import RunRecord
@@ -72,7 +72,8 @@ def check_request(event: StartEvent, gate: Gate) -> RunState:
     """The state of the run that's asked for, noted in the run log; raises RequestInvalid with every fault.
 
     Its servers are locked and enlisted. Asked again for the same execution, everything is found and kept. Where a run
-    is to be cleaned up after, it's that run's state; raises CloudBusy while its execution goes on.
+    is to be cleaned up after, it's that run's state; raises CloudBusy while its execution goes on. Raises Stopped
+    where the execution that asks has been ended meanwhile.
     """
     faults: list[str] = []
     fields = resumed_fields(event.request, gate.run_log, faults)
@@ -92,6 +93,7 @@ def check_request(event: StartEvent, gate: Gate) -> RunState:
         gate.run_log.open(_record(state, request))
         gate.book.enlist(event.name, request.servers)
         _lock(state, on_failure, run_log=gate.run_log, now=gate.clock.now(), until=state.run.started + LOCK_TIME)
+        check_not_over(event.name, gate.run_log, gate.clock.now())
         on_failure.pop_all()
     return state
 

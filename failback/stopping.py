@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.errors import Stopped
 from failback.model.decision import WHOLE_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from failback.model.decision import Decision
-    from failback.recovery_ports import DecisionBook
 
 
 def stop_of(decisions: Iterable[Decision]) -> Decision | None:
     """The decision that stops the run; None while nobody has made one."""
     return next((each for each in decisions if each.subject == "stop" and each.scope == WHOLE_RUN), None)
-
-
-def check_stopped(run: str, decisions: DecisionBook) -> None:
-    """Raises Stopped where the run is to begin nothing any more."""
-    stop = stop_of(decisions.of(run))
-    if stop is not None:
-        raise Stopped(stopped_by(stop))
 
 
 def stopped_by(stop: Decision) -> str:

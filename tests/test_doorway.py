@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,10 +12,12 @@ import pytest
 
 from failback.doorway import stage_doorway
 from failback.errors import CloudBusy, IsoNotPublished, StageTimedOut, Stopped
+from failback.model.call import Call
 from failback.model.decision import Decision
 from failback.model.record import RunRecord
 from failback.model.run import CopyCursor, StoredIso
 from failback.model.stage import Progress, StageResult
+from failback.run_over import ENDED_BY, say_over
 from tests.memory.clock import NOON, FixedClock
 from tests.memory.decision_book import MemoryDecisionBook
 from tests.memory.run_log import MemoryRunLog
@@ -76,7 +79,7 @@ def test_a_slice_is_encoded_and_recorded(capsys: pytest.CaptureFixture[str]) -> 
         return StageResult(status="more", cursor=cursor, progress=Progress(done=512, total=1024))
 
     result = call(work, around)
-    assert json.loads(json.dumps(result))["cursor"] == {"upload": "u", "next_byte": 512, "copied": False}
+    assert CopyCursor.model_validate(json.loads(json.dumps(result))["cursor"]) == CopyCursor(upload="u", next_byte=512)
     assert set(result) == {"status", "wait_seconds", "since", "progress", "cursor", "facts"}
     assert around.entry.status == "more"
     assert around.entry.progress == Progress(done=512, total=1024)
@@ -154,8 +157,63 @@ def test_a_stage_that_can_be_stopped_does_nothing_once_the_run_is() -> None:
     assert (around.entry.status, around.entry.error) == ("failed", "Stopped")
 
 
-def test_another_stage_asks_for_no_decision() -> None:
+def test_another_stage_goes_on_when_a_person_stops_the_run_and_not_once_it_is_over() -> None:
+    around, calls = Around(), []
+
+    def work(_state: RunState, _around: Around) -> Result:
+        calls.append("work")
+        return StageResult(status="done")
+
+    around.decisions.decide(STATE.run.id, stop(actor=ENDED_BY))
+    assert call(work, around)["status"] == "done"
+    assert around.decisions.read == 1
+    say_over(STATE.run.id, around.decisions, at=NOON, why="its execution was stopped from outside")
+    with pytest.raises(Stopped):
+        call(work, around)
+    assert calls == ["work"]
+    assert list(around.run_log.at_work(STATE.run.id)) == []
+
+
+def test_whoever_cleans_up_goes_on_and_is_not_waited_for() -> None:
     around = Around()
-    around.decisions.decide(STATE.run.id, stop())
-    assert call(lambda _state, _around: StageResult(status="done"), around)["status"] == "done"
-    assert around.decisions.read == 0
+    say_over(STATE.run.id, around.decisions, at=NOON, why="it was stopped")
+
+    def work(state: RunState, around: Around) -> Result:
+        assert not around.run_log.at_work(state.run.id)
+        return StageResult(status="done")
+
+    assert call(work, around, goal="clean_up")["status"] == "done"
+
+
+@pytest.mark.parametrize("error", [None, CloudBusy("later"), RuntimeError("a fault of ours")])
+def test_a_call_is_at_work_until_it_notes_its_end(error: Exception | None) -> None:
+    """One that dies is at work until its function's time-out, as far as anybody knows."""
+    around, left = Around(), SimpleNamespace(aws_request_id="r-2", get_remaining_time_in_millis=lambda: 300_000)
+    during: list[Call] = []
+
+    def work(state: RunState, around: Around) -> Result:
+        during.extend(around.run_log.at_work(state.run.id))
+        if error is not None:
+            raise error
+        return StageResult(status="done")
+
+    handler = stage_doorway("fetch_iso", work, lambda: around)
+    with nullcontext() if error is None else pytest.raises(type(error)):
+        handler(EVENT, left)
+    assert during == [Call(id="r-2", until=NOON + timedelta(minutes=5))]
+    died = isinstance(error, RuntimeError)
+    assert list(around.run_log.at_work(STATE.run.id)) == (during if died else [])
+
+
+def test_whoever_asks_after_the_end_is_said_sees_every_call_that_goes_on() -> None:
+    """The call notes itself before it asks: so one of the two sees the other."""
+    around, order = Around(), []
+
+    class Watched(MemoryDecisionBook):
+        def of(self, run: str, **more: Any) -> Any:  # noqa: ANN401
+            order.append(len(around.run_log.at_work(run)))
+            return super().of(run, **more)
+
+    around.decisions = Watched()
+    call(lambda _state, _around: StageResult(status="done"), around)
+    assert order == [1]

@@ -107,8 +107,10 @@ def seam_deliveries(swaps: Swaps, deliveries: Deliveries) -> None:
         send(rest, original_event, transform_input)
 
     def terminated_and_told(told: Inside) -> None:
-        terminated(told)
-        _put_end(told.execution)
+        # One that was stopped has ended then, and not when the function that it waited for comes back.
+        if not getattr(told.execution, "is_stopped", False):
+            terminated(told)
+            put_end(told.execution)
 
     swaps.function(_RULE, send_to_all)
     swaps.function(_ENDED, terminated_and_told)
@@ -139,7 +141,7 @@ def _scheduled_event(source: str, arn: str, region: str, now: datetime) -> dict[
     }
 
 
-def _put_end(execution: Inside) -> None:
+def put_end(execution: Inside) -> None:
     """The event of Step Functions on an execution's end (user guide, "Step Functions events in EventBridge")."""
     from moto.events.models import events_backends
 

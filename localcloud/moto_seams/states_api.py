@@ -10,6 +10,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from localcloud.moto_seams.deliveries import put_end
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -66,6 +68,7 @@ def _stop_execution(request: Inside) -> Inside:
     execution = request.stepfunction_backend.describe_execution(request._get_param("executionArn"))
     if execution.status == "RUNNING":
         stop_execution(execution, error=request._get_param("error"), cause=request._get_param("cause"))
+        put_end(execution)
     return ActionResult({"stopDate": execution.stop_date})
 
 
@@ -79,7 +82,7 @@ def stop_execution(execution: Inside, *, error: str | None, cause: str | None) -
     execution.error, execution.cause, execution.stop_date = error, cause, datetime.now(UTC)
     _end_history(execution.exec_worker.env)
     execution.stop(stop_date=execution.stop_date, error=error, cause=cause)
-    execution.exec_status = ExecutionStatus.ABORTED
+    execution.exec_status, execution.is_stopped = ExecutionStatus.ABORTED, True
     pool = execution.exec_worker.env.callback_pool_manager
     for token in list(pool._pool):
         pool.get(token).interrupt_all()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from failback.model.decision import Decision
+    from failback.model.decision import Decision, Subject
 
 
 class MemoryDecisionBook:
@@ -26,9 +26,10 @@ class MemoryDecisionBook:
                 return
             decision = decision.model_copy(update={"at": decision.at + timedelta(microseconds=1)})
 
-    def of(self, run: str) -> Sequence[Decision]:
+    def of(self, run: str, *, subject: Subject | None = None) -> Sequence[Decision]:
         self.read += 1
-        return sorted(self.kept.get(run, ()), key=lambda each: each.at)
+        fitting = (each for each in self.kept.get(run, ()) if subject in (None, each.subject))
+        return sorted(fitting, key=lambda each: each.at)
 
 
 def _place(decision: Decision) -> tuple[object, ...]:

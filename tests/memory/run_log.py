@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from failback.model.call import Call
     from failback.model.ending import Outcome
     from failback.model.record import RunRecord, StageEntry
 
@@ -38,6 +39,7 @@ class MemoryRunLog:
         self.entries: dict[str, dict[str, StageEntry]] = {}
         self.server_entries: dict[tuple[str, str], dict[str, StageEntry]] = {}
         self.leases: dict[str, tuple[str, datetime]] = {}
+        self.calls: dict[str, set[tuple[str, str, Call]]] = {}
         self._lock = threading.Lock()
 
     def open(self, record: RunRecord) -> None:
@@ -49,8 +51,18 @@ class MemoryRunLog:
         update = {"status": outcome.outcome, "ended": ended, "outcome": outcome}
         self.records[run] = self.records[run].model_copy(update=update)
 
-    def note(self, run: str, entry: StageEntry, *, server: str = "") -> None:
+    def begin(self, run: str, stage: str, call: Call, *, server: str = "") -> None:
         with self._lock:
+            self.calls.setdefault(run, set()).add((stage, server, call))
+
+    def at_work(self, run: str) -> Sequence[Call]:
+        with self._lock:
+            return [call for _, _, call in self.calls.get(run, ())]
+
+    def note(self, run: str, entry: StageEntry, *, server: str = "", call: Call | None = None) -> None:
+        with self._lock:
+            if call is not None:
+                self.calls.get(run, set()).discard((entry.stage, server, call))
             own = self.server_entries.setdefault((run, server), {}) if server else None
             stages = self.entries.setdefault(run, {}) if own is None else own
             before = stages.get(entry.stage)

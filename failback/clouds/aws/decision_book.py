@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
     from failback.clouds.aws.items import Item
+    from failback.model.decision import Subject
 
 _NEXT = timedelta(microseconds=1)
 
@@ -29,11 +30,12 @@ class DynamoDecisionBook:
         while self._add(run, decision) not in (None, decision):
             decision = decision.model_copy(update={"at": decision.at + _NEXT})
 
-    def of(self, run: str) -> Sequence[Decision]:
+    def of(self, run: str, *, subject: Subject | None = None) -> Sequence[Decision]:
+        begins = f"{DECISIONS}{subject}#" if subject else DECISIONS
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :decisions)",
-            ExpressionAttributeValues={":pk": {"S": partition(run)}, ":decisions": {"S": DECISIONS}},
+            ExpressionAttributeValues={":pk": {"S": partition(run)}, ":decisions": {"S": begins}},
             ConsistentRead=True,
         )
         return sorted((read_decision(item) for page in pages for item in page["Items"]), key=lambda each: each.at)

@@ -3,7 +3,7 @@
 | pk | sk | holds |
 |---|---|---|
 | run#ID | run | `record`, and `outcome` and `ended` once it's closed; `kind` and `started` for the index |
-| run#ID | stage#NAME | `entry`, and beside it `began` (from the first call) and `calls` (counted) |
+| run#ID | stage#NAME | `entry`, and beside it `began` (of the first call), `calls` (how many), `at_work` (unended) |
 | run#ID | server#ID | a server's `request`, and as they come `plan`, `before`, `progress`, `outcome`, or a milestone |
 | run#ID | server#ID#stage#NAME | as a stage of the run |
 | run#ID | decision#SUBJECT#SCOPE#AT | `decision`; never changed |

@@ -11,6 +11,7 @@ from failback.clouds.aws.items import DECISIONS, SERVERS, expiry, key, moment, p
 from failback.clouds.aws.launch_book import LAUNCHES, read_batch
 from failback.clouds.aws.server_book import read_server
 from failback.errors import RunUnknown
+from failback.model.call import Call
 from failback.model.ending import Outcome
 from failback.model.record import RunHistory, RunRecord, ServerHistory, StageEntry
 
@@ -63,19 +64,39 @@ class DynamoRunLog:
             message = f"there is no run {run} to be closed: it was never begun"
             raise RunUnknown(message) from error
 
-    def note(self, run: str, entry: StageEntry, *, server: str = "") -> None:
+    def begin(self, run: str, stage: str, call: Call, *, server: str = "") -> None:
+        self._dynamodb.update_item(
+            TableName=self._table,
+            Key=stage_key(run, stage, server),
+            UpdateExpression="SET expires = :expires ADD at_work :call",
+            ExpressionAttributeValues={":expires": expiry(call.until), ":call": _calls(call)},
+        )
+
+    def note(self, run: str, entry: StageEntry, *, server: str = "", call: Call | None = None) -> None:
         self._dynamodb.update_item(
             TableName=self._table,
             Key=stage_key(run, entry.stage, server),
             UpdateExpression="SET entry = :entry, began = if_not_exists(began, :began), expires = :expires "
-            "ADD calls :calls",
+            f"ADD calls :calls{' DELETE at_work :call' if call else ''}",
             ExpressionAttributeValues={
                 ":entry": {"S": entry.model_dump_json()},
                 ":began": {"S": moment(entry.began)},
                 ":expires": expiry(entry.updated),
                 ":calls": {"N": str(entry.calls)},
+                **({":call": _calls(call)} if call else {}),
             },
         )
+
+    def at_work(self, run: str) -> Sequence[Call]:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            FilterExpression="attribute_exists(at_work)",
+            ProjectionExpression="at_work",
+            ExpressionAttributeValues={":pk": {"S": partition(run)}},
+            ConsistentRead=True,
+        )
+        return [_call(text) for page in pages for item in page["Items"] for text in item["at_work"]["SS"]]
 
     def read(self, run: str) -> RunHistory | None:
         pages = self._dynamodb.get_paginator("query").paginate(
@@ -130,6 +151,16 @@ class DynamoRunLog:
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return
+
+
+def _calls(call: Call) -> AttributeValueTypeDef:
+    """A set, so that calls at the same time keep and remove their own."""
+    return {"SS": [f"{moment(call.until)} {call.id}"]}
+
+
+def _call(text: str) -> Call:
+    until, _, identity = text.partition(" ")
+    return Call(id=identity, until=datetime.fromisoformat(until))
 
 
 def _lease_key(name: str) -> Item:

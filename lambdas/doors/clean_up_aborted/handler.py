@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failback.clean_up import ExecutionEnd, clean_up
+from failback.clean_up import CleanUpDesk, ExecutionEnd, clean_up
 from failback.door import door
 from lambdas.connections import Connections, connect
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def after(event: Event, around: Connections, _visit: Visit) -> CleanUp:
     """The door's work."""
     end = ExecutionEnd.model_validate(event["detail"])
-    return clean_up(end, machine=around.settings.state_machine, run_log=around.run_log, executions=around.executions)
+    desk = CleanUpDesk(around.run_log, around.decisions, around.executions, around.clock)
+    return clean_up(end, machine=around.settings.state_machine, desk=desk)
 
 
 handler = door("clean_up_aborted", after, connect)

@@ -98,3 +98,11 @@ def test_a_history_shows_decisions_and_batches_and_takes_them_for_nothing_else(b
     (server,) = history.servers
     assert (server.record.id, server.stages) == (SERVER, (entry,))
     assert [each.id for each in books.servers.of("r")] == [SERVER]
+
+
+def test_those_on_one_subject_can_be_asked_for(books: Books) -> None:
+    stop = decision("run", 2, subject="stop", verdict="stop")
+    for each in (decision(SERVER, 1), stop, decision("run", 3, subject="approval", verdict="approve")):
+        books.decisions.decide("r", each)
+    assert list(books.decisions.of("r", subject="stop")) == [stop]
+    assert list(books.decisions.of("r", subject="commit")) == []

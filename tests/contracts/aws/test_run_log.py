@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from failback.errors import RunUnknown
+from failback.model.call import Call
 from failback.model.ending import Outcome
 from failback.model.record import RunRecord, StageEntry
 from failback.model.request import ServerRequest
@@ -106,3 +107,26 @@ def test_a_lease_is_one_holders_until_it_ends(run_log: RunLog) -> None:
     run_log.release("client-image", "b")
     run_log.release("client-image", "b")
     assert lease("a", 20) == "a"
+
+
+def test_a_call_is_at_work_until_its_end_is_noted(run_log: RunLog) -> None:
+    calls = [Call(id=name, until=NOON + number * MINUTE) for number, name in enumerate(("a", "b", "c"), 1)]
+    run_log.begin("r", "fetch_iso", calls[0])
+    run_log.begin("r", "fetch_iso", calls[1])
+    run_log.begin("r", "boot_client", calls[2], server="i-0000000a")
+    run_log.begin("r", "boot_client", calls[2], server="i-0000000a")
+    run_log.begin("other", "fetch_iso", calls[0])
+    assert sorted(run_log.at_work("r"), key=lambda each: each.id) == calls
+    run_log.open(record("r"))
+    history = run_log.read("r")
+    assert history is not None
+    assert (history.stages, history.servers) == ((), ())
+    run_log.note("r", entry("fetch_iso", 1), call=calls[0])
+    run_log.note("r", entry("fetch_iso", 2))
+    run_log.note("r", entry("boot_client", 2, status="done"), server="i-0000000a", call=calls[2])
+    assert list(run_log.at_work("r")) == [calls[1]]
+    run_log.note("r", entry("fetch_iso", 3), call=calls[1])
+    assert list(run_log.at_work("r")) == []
+    history = run_log.read("r")
+    assert history is not None
+    assert [(each.stage, each.calls) for each in history.stages] == [("fetch_iso", 3)]
