@@ -1,4 +1,4 @@
-"""`failback approve`, `accept`, `retry`, `give-back`, `stop`, `resume`: what a person decides while a run goes on."""
+"""`failback approve`, `accept`, `retry`, `give-back`, `stop`, `resume`, `clean-up`: what a person decides on runs."""
 
 from __future__ import annotations
 
@@ -147,6 +147,32 @@ def resume(
         request = _resuming(known_look(deployment, run))
         name = name or run_name(request.target, datetime.now(UTC), goal=request.goal)
         raise typer.Exit(begin(deployment, name, request, watched=watched, as_json=json))
+
+
+def clean_up(
+    context: typer.Context,
+    run: RunArgument,
+    *,
+    json: JsonOption = False,
+    stack: StackOption = "",
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+) -> None:
+    """Try again to give back what an ended run couldn't: what keeps it from that has to be set right before."""
+    from cli.deployment import reached
+    from cli.watching import known_look
+    from failback.clean_up import clean_up_faults, cleaning_name
+    from failback.errors import RequestInvalid
+    from failback.model.request import RunRequest
+
+    with reached(where_of(stack, profile, region), context.obj) as deployment:
+        history = known_look(deployment, run).history
+        target = history.record.target
+        if faults := clean_up_faults(history, run, target):
+            raise RequestInvalid("\n".join(faults))
+        begun = cleaning_name(run, f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        request = RunRequest(goal="clean_up", target=target, clean_up=run)
+        raise typer.Exit(begin(deployment, begun, request, watched=False, as_json=json))
 
 
 def _resuming(before: Look) -> RunRequest:

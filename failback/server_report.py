@@ -10,12 +10,14 @@ from failback.model.ending import Returned
 from failback.model.report import Measured, ServerReport
 from failback.model.way_home import Approval, Commitment, CutOver, Fenced, Launched, Verified
 from failback.provenance import made_at_home, noted
+from failback.unreturned import as_a_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from failback.model.decision import Decision, LaunchBatch
+    from failback.model.ending import LeftBehind
     from failback.model.record import RunHistory, ServerHistory, StageEntry
     from failback.model.report import Provenance
     from failback.model.server import ServerRecord
@@ -29,6 +31,7 @@ def server_report(server: ServerHistory, history: RunHistory, made_of: Provenanc
     began = min((entry.began for entry in stages), default=None)
     ended = max((entry.updated for entry in stages), default=None)
     returned = noted(stages, "give_back", Returned) or noted(stages, "close_server", Returned)
+    left = (*(returned.left if returned else ()), *as_a_whole(server, history.record.run))
     ending = record.outcome.ending if record.outcome else None
     return ServerReport(
         record=record,
@@ -44,9 +47,9 @@ def server_report(server: ServerHistory, history: RunHistory, made_of: Provenanc
         made=made_at_home(history.record.run, record.plan, made_of) if record.plan else None,
         measured=measured(record, stages),
         protected=ending.protected if ending else None,
-        left=returned.left if returned else (),
+        left=left,
         findings=tuple(_findings(record, stages)),
-        advice=tuple(_advice(record, returned)),
+        advice=tuple(_advice(record, left)),
     )
 
 
@@ -120,7 +123,7 @@ def _findings(record: ServerRecord, stages: Sequence[StageEntry]) -> Iterator[st
         yield "nothing stopped the workload on AWS before the launch"
 
 
-def _advice(record: ServerRecord, returned: Returned | None) -> Iterator[str]:
+def _advice(record: ServerRecord, left: Sequence[LeftBehind]) -> Iterator[str]:
     outcome = record.outcome
     yield from outcome.ending.advice if outcome else ()
     if outcome and outcome.outcome == "launched":
@@ -130,5 +133,5 @@ def _advice(record: ServerRecord, returned: Returned | None) -> Iterator[str]:
         )
     if outcome and outcome.outcome == "home" and outcome.ending.protected is not True:
         yield "DRS doesn't protect it yet, as far as it says: look at the source server's replication in DRS's console"
-    for each in returned.left if returned else ():
+    for each in left:
         yield f"{each.belonging.kind} {each.belonging.name or each.belonging.id}: {each.command}"
