@@ -10,13 +10,14 @@ from failback.clean_up import ABORTED
 from failback.clearing import CALL_TIME, MOST_LEFT
 from failback.errors import CloudBusy, CloudRefused
 from failback.give_back import give_back
-from failback.model.ending import Belonging, Returned
-from failback.model.record import RunRecord
+from failback.model.ending import Belonging, Outcome, Returned
+from failback.model.record import RunRecord, StageEntry
 from failback.model.recovery import FailbackConfiguration
 from failback.model.request import FIRST_WAVE
 from failback.model.run import RunState
 from failback.model.server import BeforeImage, ServerOutcome
 from failback.naming import TARGET_TAG, run_tags, server_lock
+from failback.unreturned import is_unreturned
 from tests.client_bench import BEFORE, OTHER, SERVER, Bench, direct, plan_of
 from tests.memory.belongings import MemoryBelongings
 from tests.memory.hosts import Rule
@@ -104,6 +105,41 @@ def test_whoever_came_home_is_left_alone_entirely(end: str) -> None:
     assert other is not None
     assert other.outcome is not None
     assert (other.outcome.outcome, other.outcome.stage) == ("failed", "waves")
+
+
+def ended(bench: Bench) -> Bench:
+    """Its servers failed, the run came to its own end; whoever has it cleaned up after gets that state."""
+    run = bench.state.run.id
+    settled = ServerOutcome(outcome="failed", at=bench.clock.now(), stage="cut_over", error="CloudRefused")
+    bench.book.settle(run, SERVER, settled)
+    aborted(bench, SERVER, OTHER)
+    bench.run_log.close(run, Outcome(outcome="failed", error="ServersFailed"), bench.clock.now())
+    return bench
+
+
+def test_of_a_run_that_came_to_its_end_only_what_could_not_be_given_back_is_tried_again() -> None:
+    bench, was = broken("original", "launched")
+    facts = returned(ended(bench))
+    assert facts.left == ()
+    assert everything(bench) == was
+    history = bench.run_log.read(bench.state.run.id)
+    assert history is not None
+    # Kept with the server: what's all undone isn't tried once more.
+    assert not any(is_unreturned(each) for each in history.servers)
+    assert returned(bench).removed == ()
+
+
+def test_of_a_run_that_came_to_its_end_whoever_was_given_back_and_the_images_stay() -> None:
+    bench = Bench().booted()
+    bench.add(plan_of(OTHER))
+    remember(bench, OTHER)
+    entry = StageEntry(stage="give_back", status="done", began=bench.clock.now(), updated=bench.clock.now(),
+                       facts=Returned().model_dump(mode="json"))  # fmt: skip
+    for server in (SERVER, OTHER):
+        bench.run_log.note(bench.state.run.id, entry, server=server)
+    machines, configured = dict(bench.machines.machines), dict(bench.recovery.configurations)
+    assert returned(ended(bench)) == Returned()
+    assert (bench.machines.machines, bench.recovery.configurations) == (machines, configured)
 
 
 def test_one_that_was_skipped_keeps_its_reason() -> None:

@@ -11,6 +11,8 @@ from cli.servers import _fence
 from failback.errors import CloudRefused, FailbackError, NotDeployed, RequestInvalid
 from failback.model.cutover import CutoverChoice
 from failback.model.ending import Outcome
+from failback.model.recovery import FailbackConfiguration
+from failback.model.server import BeforeImage, ServerOutcome
 from tests.cli.offices import CALLER, Counter
 from tests.memory.clock import NOON
 from tests.test_decisions import FIRST, RUN, SECOND, Office
@@ -121,6 +123,27 @@ def test_resuming_begins_a_new_run_for_the_rest(counter: Counter) -> None:
     assert named.startswith("failback-home-")
 
 
+def test_a_second_try_to_give_back_is_an_execution_of_its_own(counter: Counter) -> None:
+    office = counter.office
+    remembered = BeforeImage(configuration=FailbackConfiguration(name="before"))
+    office.servers.remember(RUN, FIRST, remembered)
+    office.servers.settle(RUN, FIRST, ServerOutcome(outcome="failed", at=NOON))
+    office.run_log.close(RUN, Outcome(outcome="failed", error="ServersFailed"), NOON)
+    done = counter.run("clean-up", RUN)
+    assert done.exit_code == 0, done.exception
+    ((arn, request),) = counter.states.requests.items()
+    assert arn.rpartition(":")[2].startswith(f"clean-up-{RUN}-")
+    assert json.loads(request) == {"goal": "clean_up", "target": "home", "clean_up": RUN}
+
+
+def test_where_all_was_given_back_there_is_no_second_try(counter: Counter) -> None:
+    counter.office.run_log.close(RUN, Outcome(outcome="failed", error="ServersFailed"), NOON)
+    error, code = refused(counter, "clean-up", RUN)
+    assert (type(error), code) == (RequestInvalid, 2)
+    assert "came to its own end" in str(error)
+    assert not counter.states.requests
+
+
 def test_a_run_that_goes_on_is_not_resumed(counter: Counter) -> None:
     counter.deployment.start(RUN, "{}")
     error, code = refused(counter, "resume", RUN)
@@ -183,4 +206,15 @@ def test_a_start_without_a_fence_that_can_be_is_wrong_usage(
 
 def test_every_command_has_its_name() -> None:
     names = {command.name for command in app.registered_commands}
-    assert {"approve", "accept", "retry", "give-back", "stop", "resume", "start", "check", "report"} <= names
+    assert {
+        "approve",
+        "accept",
+        "retry",
+        "give-back",
+        "stop",
+        "resume",
+        "clean-up",
+        "start",
+        "check",
+        "report",
+    } <= names
