@@ -47,8 +47,8 @@ def _disks(plan: ServerPlan) -> Sequence[str]:
     """The columns that say something of this plan."""
     cloned = any(disk.original for disk in plan.disks)
     moved = any(_moves(disk) for disk in plan.disks)
-    heading = ["  volume", "size", "", "disk at home", "size", *(["which is"] if cloned else []), "LUN"]
-    heading += [*(["LUN at the end"] if moved else []), "kind"]
+    heading = ["  volume", "size", "", "disk at home", "size", *(["which is"] if cloned else []), "unit"]
+    heading += [*(["unit at the end"] if moved else []), "kind"]
     rows = [_row(disk, plan, cloned=cloned, moved=moved) for disk in plan.disks]
     rows += [[f"  {device}", "", "->", "left out", *[""] * (len(heading) - 4)] for device in plan.excluded]
     return aligned([heading, *rows])
@@ -59,7 +59,7 @@ def _row(disk: PlannedDisk, plan: ServerPlan, *, cloned: bool, moved: bool) -> l
     row = [f"  {disk.device}", size, "->", f"{disk.name}{' (boots)' if disk.boot else ''}", f"{disk.size_gib} GiB"]
     row += [_origin(disk, plan)] if cloned else []
     row += [str(disk.lun)]
-    # What a machine boots from has no LUN.
+    # What a machine boots from has no unit.
     row += [("boots" if disk.boot else str(_at_the_end(disk)))] if moved else []
     return [*row, disk.sku or "the target's kind"]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from failback.errors import NotReady
 from failback.image.plan import GIB
 from failback.model.agent import AgentSettings, DiskMapping
-from failback.model.target import ManagedIdentity, MintedKeys
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from failback.model.run import RunState
-    from failback.model.server import ServerPlan
+    from failback.model.server import PlannedDisk, ServerPlan
+    from failback.model.target import DiskMark
     from failback.settings import FunctionSettings
 
     ClientKeys = tuple[SecretStr, SecretStr, SecretStr]
@@ -38,7 +38,7 @@ def client_settings(
             "recovery_instance": plan.id,
             "drs_endpoint": settings.client_drs,
             "ca_certificates": settings.client_certificates or None,
-            "mapping": _mapping(plan),
+            "mapping": _mapping(plan, state.target.finds_disks_by),
             **_way_to_aws(state, plan, settings),
             **dict(zip(("access_key", "secret_key", "session_token"), keys or (), strict=bool(keys))),
         }
@@ -51,39 +51,49 @@ def client_role(state: RunState, settings: FunctionSettings) -> str:
 
 
 def client_identity(state: RunState) -> str:
-    """The resource id of the managed identity that a client machine gets; empty for none."""
+    """The identity that a client machine gets, in the home's word; empty for none."""
     client = state.target.client
-    return client.identity_id if isinstance(client, ManagedIdentity) else ""
+    return client.identity if client else ""
 
 
 def keys_on_demand(state: RunState) -> bool:
     """Whether client machines of the run's target ask for keys."""
-    return isinstance(state.target.client, MintedKeys)
+    client = state.target.client
+    return client is not None and client.kind == "keys"
 
 
 def _way_to_aws(state: RunState, plan: ServerPlan, settings: FunctionSettings) -> dict[str, object]:
     client = state.target.client
     if client is None:
         message = (
-            f"Target {state.target.name} doesn't say how its client machines get at AWS. Give it `client`: a managed "
-            "identity that AWS's role for client machines trusts, or keys; then start again."
+            f"Target {state.target.name} doesn't say how its client machines get at AWS. Give it `client`: an identity "
+            "of the home's that AWS's role for client machines trusts, or keys; then start again."
         )
         raise NotReady(message)
-    if not isinstance(client, ManagedIdentity):
+    if client.kind == "keys":
         return {"credentials": "keys"}
     return {
         "credentials": "web-identity",
         "role_arn": client_role(state, settings),
         "audience": client.audience,
         "role_session": plan.id,
-        "identity": client.identity_id,
+        "identity": client.chosen_by or None,
         "duration": SESSION_SECONDS,
         "sts_endpoint": settings.client_sts or None,
     }
 
 
-def _mapping(plan: ServerPlan) -> tuple[DiskMapping, ...]:
-    """Every volume with its disk, told by LUN and size, both: what fits only one of them isn't the disk."""
-    taken = (DiskMapping(recovery_device=disk.device, lun=disk.lun, size=disk.size_gib * GIB) for disk in plan.disks)
+def _mapping(plan: ServerPlan, mark: DiskMark) -> tuple[DiskMapping, ...]:
+    """Every volume with its disk, told by its mark and its size, both: what fits only one of them isn't the disk.
+
+    While the client runs, a disk that's found by its name is attached by its own.
+    """
     left_out = (DiskMapping(recovery_device=device, exclude=True) for device in plan.excluded)
-    return (*taken, *left_out)
+    return (*(_mapped(disk, mark) for disk in plan.disks), *left_out)
+
+
+def _mapped(disk: PlannedDisk, mark: DiskMark) -> DiskMapping:
+    size = disk.size_gib * GIB
+    if mark == "lun":
+        return DiskMapping(recovery_device=disk.device, lun=disk.lun, size=size)
+    return DiskMapping(recovery_device=disk.device, name=disk.name, size=size)

@@ -73,9 +73,10 @@ MachineState = Literal["absent", "building", "running", "stopped", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class DataDisk:
-    """A blank disk to be made and attached at LUN `lun`: `size_gib`, of the kind `sku` (empty: the target's own).
+    """A blank disk to be made and attached at unit `lun`: `size_gib`, of the kind `sku` (empty: the target's own).
 
-    `os` and `firmware` are given for the disk that a machine will boot from one day: a home can't change them later.
+    Where a home numbers no units, `lun` is the order alone, and the guest finds the disk by `name`. `os` and `firmware`
+    are given for the disk that a machine will boot from one day: a home can't change them later.
     """
 
     name: str
@@ -91,7 +92,8 @@ class MachineToBuild:
     """A machine named so, booted from a copy of `image` by BIOS or UEFI, told `user_data` (plain text).
 
     `os` is what its client disk is said to hold: a home exchanges boot disks of one kind only. `identity` is the
-    resource id of the managed identity it gets, `size` its size; empty ones are none, and the home's choice.
+    one that it gets, in the home's word for one (a resource id, an e-mail address), `size` its size; empty ones are
+    none, and the home's choice.
     """
 
     name: str
@@ -153,7 +155,8 @@ class WayIn:
     """What a home's adapter needs to get in: an identity token from AWS, or a stored secret; and where the home is.
 
     `token` takes an audience and gives a fresh web identity token of the stage's own role; `secret` takes a secret's
-    ARN. `endpoints` (`arm`, `authority`) is empty for the real cloud; `slice_mib` bounds what one call brings home.
+    ARN. `endpoints` are URLs by names that the home's adapter knows, empty or missing for the real cloud; `slice_mib`
+    bounds what one call brings home.
     """
 
     token: Callable[[str], str]

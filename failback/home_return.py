@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from failback.clearing import Clearing, Cloud
     from failback.model.decision import Decision
-    from failback.model.original import Original
+    from failback.model.original import Original, OriginalDisk
     from failback.model.recovery import RecoveryInstance
     from failback.model.server import ServerRecord
     from failback.takeover_ports import HomeTakeovers
@@ -107,9 +107,14 @@ def _restore(home: HomeSide, original: Original) -> bool:
 def restore_command(original: Original, run: str) -> str:
     """What a person goes by who puts a machine back: its disks in order, and where the rest of it is written down."""
     boot, *data = original.disks
-    disks = "".join(f", {each.name} at LUN {each.lun}" for each in data)
+    disks = "".join(f", {_at_its_unit(each)}" for each in data)
     power = "start it" if original.running else "leave it off"
     return (
         f"turn {original.name} off, let it boot from {boot.name}{disks}, put back what 'failback report {run} --format "
         f"json' has as its before-image (record.before.original.document), and {power}"
     )
+
+
+def _at_its_unit(disk: OriginalDisk) -> str:
+    """With how it was attached, which is the home's own word."""
+    return f"{disk.name} at unit {disk.lun}" + (f" ({disk.caching})" if disk.caching else "")

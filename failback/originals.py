@@ -33,7 +33,7 @@ class Match:
 
 
 def match_disks(volumes: Sequence[Volume], original: Original, choices: Sequence[DiskChoice]) -> Match:
-    """Each volume that's taken along finds its disk: as it's said by LUN, the only one of its size, or by order."""
+    """Each volume that's taken along finds its disk: as it's said by unit, the only one of its size, or by order."""
     chosen = {choice.device: choice for choice in choices}
     taken = [each for each in volumes if not (each.device in chosen and chosen[each.device].exclude)]
     boot, units = boot_volume(volumes), {disk.lun: disk for disk in original.disks}
@@ -47,7 +47,7 @@ def match_disks(volumes: Sequence[Volume], original: Original, choices: Sequence
             found[volume.device] = units[choice.lun]
         else:
             known = ", ".join(str(unit) for unit in units if unit is not None) or "none"
-            faults.append(f"disks: {original.name} has no disk at LUN {choice.lun}; its LUNs are {known}")
+            faults.append(f"disks: {original.name} has no disk at unit {choice.lun}; its units are {known}")
     hints = _match_rest([each for each in taken if each.device not in found], original, found) if not faults else []
     faults += _unmatched(taken, original, found)
     return Match(found, tuple(faults), tuple(hints))

@@ -32,14 +32,11 @@ if TYPE_CHECKING:
     from failback.home_ports import HomeMachines, MachineNeeds
     from failback.model.original import Original
     from failback.model.run import RunState
-    from failback.model.target import HomeName
     from failback.ports import Clock
     from failback.recovery_ports import RecoveryHosts, RecoveryService, ServerBook
     from failback.takeover_ports import HomeTakeovers
     from failback.ways_home import WayHome
 
-SMALLEST_DISK_GIB: dict[HomeName, int] = {"azure": 1, "google": 10}
-"""Below it a home makes no disk."""
 NAMES_AT_ONCE = 4
 """Names that are looked up at the same time: with more, the home throttles."""
 ANYWHERE = "0.0.0.0/0"
@@ -88,8 +85,8 @@ def _judge(candidate: Candidate, state: RunState, now: datetime) -> None:
     request, instance, host = candidate.record.request, candidate.instance, candidate.host
     choice = choose_way(request, instance, host, candidate.original)
     candidate.way = choice.way
-    smallest, prefix = SMALLEST_DISK_GIB[state.target.home], candidate.prefix(state.run.id)
-    candidate.disks = plan_disks(instance.volumes, request.disks, machine=prefix, smallest_gib=smallest)
+    prefix, home = candidate.prefix(state.run.id), state.target.home
+    candidate.disks = plan_disks(instance.volumes, request.disks, machine=prefix, home=home)
     if candidate.original and candidate.way and not candidate.disks.faults:
         _fit_disks(candidate, candidate.original, candidate.way)
     candidate.faults += [

@@ -106,7 +106,7 @@ def target_faults(state: RunState) -> Iterator[str]:
     if target.client is None:
         yield (
             f"client: {target.name} doesn't say how client machines get at AWS; set client in the target, to "
-            "a managed identity or to keys, and deploy again"
+            "an identity of the home's or to keys, and deploy again"
         )
     if not state.replication.private_ip and not target.egress:
         yield (

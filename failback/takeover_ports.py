@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A disk by its name, at LUN `lun`, with a cache as the home calls it (empty: none)."""
+    """A disk by its name, at unit `lun` (a home that numbers none takes it as the order).
+
+    `caching` is how it's attached, in the home's own word, as `find` has told it of the machine's own disks: a cache,
+    or the name that the guest finds it by. Empty is no cache, and the disk's own name.
+    """
 
     disk: str
     lun: int
@@ -27,11 +31,11 @@ class Attachment:
 class Arrangement:
     """How a machine is to be put together: what it boots from, its data disks, what it's told, whether it runs.
 
-    `boot` and the attachments name disks that are there. `user_data` is plain text, `identity` a managed identity's
-    resource id that it gets besides those that are its own. `like` is how a machine that was taken over stood before:
-    everything that this doesn't say is as it is there, its own user data included where `user_data` is None. Without
-    `like`, None is no user data, and a machine that isn't there is made, of size `size` (empty: the home's choice).
-    `os` is what the boot disk holds, `firmware` what it boots by.
+    `boot` and the attachments name disks that are there. `user_data` is plain text, `identity` one of the home's,
+    which it gets besides its own ones, or instead where a machine has but one. `like` is how a machine that was taken
+    over stood before: everything that this doesn't say is as it is there, its own user data included where `user_data`
+    is None. Without `like`, None is no user data, and a machine that isn't there is made, of size `size` (empty: the
+    home's choice). `os` is what the boot disk holds, `firmware` what it boots by.
     """
 
     machine: str

@@ -23,14 +23,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from failback.model.recovery import Volume
+    from failback.model.target import HomeName
 
 GIB = 1 << 30
-LARGEST_GIB = 32767
-"""Of a managed disk in Azure (uploads and blank ones alike); an EBS volume may be larger."""
 LAST_LUN = 63
 
 _BOOT_NAMES = re.compile(r"/dev/(xvda|sda)\d*|/dev/nvme0n1(p\d+)?|c:0", re.IGNORECASE)
 _DEVICE = TypeAdapter[str](RecoveryDevice)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSizes:
+    """The GiB of the smallest and of the largest disk that a home makes."""
+
+    smallest: int
+    largest: int
+
+
+DISK_SIZES: dict[HomeName, DiskSizes] = {
+    # Managed disks, uploads and blank ones alike.
+    "azure": DiskSizes(1, 32767),
+    # Persistent disks of each kind that a target may name: up to 64 TiB.
+    "google": DiskSizes(10, 65536),
+}
+"""An EBS volume may be larger than a home's largest disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +58,20 @@ class VolumePlan:
     faults: tuple[str, ...]
 
 
-def plan_disks(
-    volumes: Sequence[Volume], choices: Sequence[DiskChoice], *, machine: str, smallest_gib: int = 1
-) -> VolumePlan:
-    """Every volume mapped or left out; the disks are called after `machine`, and none is below `smallest_gib`."""
+def plan_disks(volumes: Sequence[Volume], choices: Sequence[DiskChoice], *, machine: str, home: HomeName) -> VolumePlan:
+    """Every volume mapped or left out; the disks are called after `machine`, and of a size that `home` makes."""
     chosen = {choice.device: choice for choice in choices}
     excluded = tuple(volume.device for volume in volumes if _choice(volume, chosen).exclude)
     taken = [volume for volume in volumes if not _choice(volume, chosen).exclude]
     free = _free_units({choice.lun for choice in choices if not choice.exclude})
     boot = boot_volume(volumes)
+    sizes = DISK_SIZES[home]
     disks = tuple(
-        _disk(volume, _choice(volume, chosen), free, machine=machine, smallest_gib=smallest_gib, boot=volume == boot)
+        _disk(volume, _choice(volume, chosen), free, machine=machine, smallest=sizes.smallest, boot=volume == boot)
         for volume in taken
     )
-    faults = (*choice_faults(choices), *_choices_against(volumes, choices, boot), *_volume_faults(volumes, disks))
+    faults = (*choice_faults(choices), *_choices_against(volumes, choices, boot))
+    faults += tuple(_volume_faults(volumes, disks, sizes.largest))
     return VolumePlan(disks, excluded, faults)
 
 
@@ -98,13 +114,13 @@ def _free_units(asked: set[int | None]) -> Iterator[int]:
 
 
 def _disk(
-    volume: Volume, choice: DiskChoice, free: Iterator[int], *, machine: str, smallest_gib: int, boot: bool
+    volume: Volume, choice: DiskChoice, free: Iterator[int], *, machine: str, smallest: int, boot: bool
 ) -> PlannedDisk:
     unit = next(free) if choice.lun is None else choice.lun
     return PlannedDisk(
         device=volume.device,
         bytes=volume.bytes,
-        size_gib=max(smallest_gib, choice.size_gib or whole_gib(volume.bytes)),
+        size_gib=max(smallest, choice.size_gib or whole_gib(volume.bytes)),
         lun=unit,
         name=data_disk_name(machine, unit),
         sku=choice.sku or "",
@@ -129,7 +145,7 @@ def _choices_against(volumes: Sequence[Volume], choices: Sequence[DiskChoice], b
     return faults
 
 
-def _volume_faults(volumes: Sequence[Volume], disks: Sequence[PlannedDisk]) -> list[str]:
+def _volume_faults(volumes: Sequence[Volume], disks: Sequence[PlannedDisk], largest: int) -> list[str]:
     """What's wrong with the volumes, and with what became of them."""
     if not volumes:
         return ["volumes: DRS knows none of it; look whether its agent runs and reports, then start again"]
@@ -139,8 +155,8 @@ def _volume_faults(volumes: Sequence[Volume], disks: Sequence[PlannedDisk]) -> l
                for name, count in counts.items() if count > 1]  # fmt: skip
     faults += [f"volumes: DRS knows no size of {volume.device}; look whether its agent reports, then start again"
                for volume in volumes if volume.bytes <= 0]  # fmt: skip
-    faults += [f"volumes: {disk.device} takes {disk.size_gib} GiB, and no disk is larger than {LARGEST_GIB} at home; "
-               "leave it out and copy it by other means" for disk in disks if disk.size_gib > LARGEST_GIB]  # fmt: skip
+    faults += [f"volumes: {disk.device} takes {disk.size_gib} GiB, and no disk is larger than {largest} at home; "
+               "leave it out and copy it by other means" for disk in disks if disk.size_gib > largest]  # fmt: skip
     if len(disks) > MOST_DISKS:
         faults.append(f"volumes: there are {len(disks)}, and DRS replicates {MOST_DISKS} at most; leave some out")
     elif any(disk.lun > LAST_LUN for disk in disks):

@@ -1,8 +1,9 @@
 """Which way a server goes home, by what it is: its system, and the firmware that it boots by.
 
 Linux is failed back with the client in BIOS mode whatever the server boots by, Windows with the client in the server's
-own mode (AWS, "Performing a failback", prerequisites). A machine never changes its firmware, so Linux that boots by
-UEFI needs a helping client machine. So does a machine at home that was failed over and can't boot the client itself.
+own mode (AWS, "Performing a failback", prerequisites). A machine never changes its firmware (where a home lets it
+follow the boot disk, too), so Linux that boots by UEFI needs a helping client machine. So does a machine at home that
+was failed over and can't boot the client itself.
 
 Unconfirmed: that a recovery instance boots by the firmware of its original, and that a client booted by a BIOS leaves a
 disk that UEFI boots.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from failback.clouds.google.disks import boot_disk_name
 from failback.machine_names import RULES, TRIAL, misfit, name_after, name_faults, trial_name
 from failback.model.request import ServerRequest
+from failback.model.target import HomeName
 from failback.naming import data_disk_name
-
-if TYPE_CHECKING:
-    from failback.model.target import HomeName
 
 
 @pytest.mark.parametrize(
@@ -85,3 +83,7 @@ def test_no_two_are_called_alike() -> None:
     assert "i-2" in faults["i-1"]
     assert "i-1" in faults["i-2"]
     assert "no host name" in faults["i-4"]
+
+
+def test_every_home_has_its_rule() -> None:
+    assert set(RULES) == set(get_args(HomeName))

@@ -101,7 +101,7 @@ def test_a_helpers_disks_dont_go_into_a_zone(world: World) -> None:
         ({"original": "web-1"}, {"barriers": ("it's a Trusted Launch machine",)}, "original: it's a Trusted Launch"),
         ({"original": "web-1", "firmware": "uefi"}, {}, "firmware: uefi is asked for, and web-1 boots by bios"),
         ({"original": "web-1", "way": "new"}, {}, "way: with the way new a new machine is made"),
-        ({"way": "original", "disks": [DiskChoice(device="/dev/sdb", lun=9)]}, {}, "web-1 has no disk at LUN 9"),
+        ({"way": "original", "disks": [DiskChoice(device="/dev/sdb", lun=9)]}, {}, "web-1 has no disk at unit 9"),
     ],
 )
 def test_what_cannot_be_is_told(world: World, request_: dict[str, Any], change: dict[str, Any], told: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failback.model.agent import DiskMapping
 from failback.model.recovery import Volume
-from failback.model.request import MOST_DISKS, DiskChoice
-from failback.volumes import GIB, LAST_LUN, boot_volume, choice_faults, plan_disks, whole_gib
+from failback.model.request import LARGEST_DISK_GIB, MOST_DISKS, DiskChoice
+from failback.model.target import HomeName
+from failback.volumes import DISK_SIZES, GIB, LAST_LUN, boot_volume, choice_faults, plan_disks, whole_gib
 
 SYSTEM = Volume(device="/dev/sda1", bytes=8 * GIB)
 DATA = Volume(device="/dev/sdb", bytes=20 * GIB + 1)
@@ -17,12 +20,12 @@ LOGS = Volume(device="/dev/sdc", bytes=GIB)
 THREE = (SYSTEM, DATA, LOGS)
 
 
-def faults(*choices: DiskChoice, volumes: tuple[Volume, ...] = THREE) -> str:
-    return "\n".join(plan_disks(volumes, choices, machine="web").faults)
+def faults(*choices: DiskChoice, volumes: tuple[Volume, ...] = THREE, home: HomeName = "azure") -> str:
+    return "\n".join(plan_disks(volumes, choices, machine="web", home=home).faults)
 
 
 def test_every_volume_takes_a_disk_in_order() -> None:
-    plan = plan_disks(THREE, (), machine="web")
+    plan = plan_disks(THREE, (), machine="web", home="azure")
     assert not plan.faults
     assert [(disk.device, disk.lun, disk.size_gib, disk.name, disk.boot) for disk in plan.disks] == [
         ("/dev/sda1", 0, 8, "web-data-0", True),
@@ -37,13 +40,13 @@ def test_a_part_of_a_gib_is_a_whole_one() -> None:
 
 def test_a_home_has_its_smallest_disk() -> None:
     choice = DiskChoice(device="/dev/sdc", size_gib=2)
-    plan = plan_disks(THREE, [choice], machine="web", smallest_gib=10)
+    plan = plan_disks(THREE, [choice], machine="web", home="google")
     assert [disk.size_gib for disk in plan.disks] == [10, 21, 10]
 
 
 def test_units_asked_for_are_kept_free() -> None:
     choices = (DiskChoice(device="/dev/sdc", lun=0), DiskChoice(device="/dev/sdb", lun=7, sku="Premium_LRS"))
-    plan = plan_disks(THREE, choices, machine="web")
+    plan = plan_disks(THREE, choices, machine="web", home="azure")
     assert not plan.faults
     assert [(disk.device, disk.lun, disk.sku) for disk in plan.disks] == [
         ("/dev/sda1", 1, ""),
@@ -53,7 +56,7 @@ def test_units_asked_for_are_kept_free() -> None:
 
 
 def test_what_is_left_out_takes_no_disk() -> None:
-    plan = plan_disks(THREE, [DiskChoice(device="/dev/sdb", exclude=True)], machine="web")
+    plan = plan_disks(THREE, [DiskChoice(device="/dev/sdb", exclude=True)], machine="web", home="azure")
     assert not plan.faults
     assert plan.excluded == ("/dev/sdb",)
     assert [disk.device for disk in plan.disks] == ["/dev/sda1", "/dev/sdc"]
@@ -111,7 +114,21 @@ def test_volumes_that_no_client_can_take_are_faults() -> None:
     assert "lists /dev/sda1 2 times" in faults(volumes=twins)
     assert "no size of /dev/sdb" in faults(volumes=(SYSTEM, Volume(device="/dev/sdb", bytes=0)))
     assert "'/dev/my disk'" in faults(volumes=(SYSTEM, Volume(device="/dev/my disk", bytes=GIB)))
-    assert "no disk is larger than 32767" in faults(volumes=(Volume(device="/dev/sda", bytes=40_000 * GIB),))
+
+
+@pytest.mark.parametrize(("home", "largest"), [("azure", 32767), ("google", 65536)])
+def test_a_home_has_its_largest_disk(home: HomeName, largest: int) -> None:
+    assert not faults(volumes=(Volume(device="/dev/sda", bytes=largest * GIB),), home=home)
+    too_large = (Volume(device="/dev/sda", bytes=largest * GIB + 1),)
+    assert f"no disk is larger than {largest} at home" in faults(volumes=too_large, home=home)
+    wished = DiskChoice(device="/dev/sda", size_gib=LARGEST_DISK_GIB)
+    text = faults(wished, volumes=(Volume(device="/dev/sda", bytes=GIB),), home=home)
+    assert ("no disk is larger" in text) == (largest < LARGEST_DISK_GIB)
+
+
+def test_a_request_may_ask_for_the_largest_disk_of_any_home() -> None:
+    assert max(sizes.largest for sizes in DISK_SIZES.values()) == LARGEST_DISK_GIB
+    assert set(DISK_SIZES) == set(get_args(HomeName))
 
 
 def test_more_disks_than_drs_replicates_are_a_fault() -> None:
@@ -145,17 +162,18 @@ choices_made = st.lists(
 )
 
 
-@given(volumes=disks_there, choices=choices_made, smallest=st.sampled_from([1, 10]))
+@settings(max_examples=50, deadline=None)
+@given(volumes=disks_there, choices=choices_made, home=st.sampled_from(get_args(HomeName)))
 def test_a_plan_without_fault_takes_every_volume_once(
-    volumes: list[Volume], choices: list[DiskChoice], smallest: int
+    volumes: list[Volume], choices: list[DiskChoice], home: HomeName
 ) -> None:
-    plan = plan_disks(volumes, choices, machine="web", smallest_gib=smallest)
+    plan = plan_disks(volumes, choices, machine="web", home=home)
     assert sorted([*(disk.device for disk in plan.disks), *plan.excluded]) == sorted(each.device for each in volumes)
     if plan.faults:
         return
     sizes = {volume.device: volume.bytes for volume in volumes}
     assert all(disk.size_gib * GIB >= sizes[disk.device] for disk in plan.disks)
-    assert all(disk.size_gib >= smallest for disk in plan.disks)
+    assert all(disk.size_gib >= DISK_SIZES[home].smallest for disk in plan.disks)
     assert len({disk.lun for disk in plan.disks}) == len({disk.name for disk in plan.disks}) == len(plan.disks)
     assert all(0 <= disk.lun <= LAST_LUN for disk in plan.disks)
     assert sum(disk.boot for disk in plan.disks) == 1
@@ -165,6 +183,6 @@ def test_a_plan_without_fault_takes_every_volume_once(
 
 @given(volumes=disks_there)
 def test_without_choices_there_is_never_a_fault(volumes: list[Volume]) -> None:
-    plan = plan_disks(volumes, (), machine="web")
+    plan = plan_disks(volumes, (), machine="web", home="azure")
     assert not plan.faults
     assert [disk.lun for disk in plan.disks] == list(range(len(volumes)))

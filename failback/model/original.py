@@ -10,7 +10,10 @@ from failback.model.recovery import Firmware
 
 
 class OriginalDisk(Facts):
-    """A disk of it: name, resource id, size in GiB, kind and cache; at LUN `lun`, or what it boots from (None)."""
+    """A disk of it: name, resource id, size in GiB and kind; at unit `lun`, or what it boots from (None).
+
+    `caching` is how it's attached, in the home's own word: its cache, or the name that the guest finds it by.
+    """
 
     name: str
     id: str

@@ -20,6 +20,8 @@ MOST_SERVERS = 500
 MOST_REPLICATING = 300
 """Servers that may replicate at once in one account and Region (DRS's quota)."""
 MOST_DISKS = 60
+LARGEST_DISK_GIB = 65536
+"""Of any home; what the target's own makes, readiness says."""
 MOST_WAVES = 50
 LONGEST_WAIT_HOURS = 28 * 24
 """The state machine itself ends after 90 days."""
@@ -44,11 +46,11 @@ class ClientImageChoice(Facts):
 
 
 class DiskChoice(Facts):
-    """What's to be different for one volume: left out, larger, at another LUN, of another kind."""
+    """What's to be different for one volume: left out, larger, at another unit, of another kind."""
 
     device: RecoveryDevice
     exclude: bool = False
-    size_gib: Annotated[int, Field(ge=1, le=32767)] | None = None
+    size_gib: Annotated[int, Field(ge=1, le=LARGEST_DISK_GIB)] | None = None
     lun: Annotated[int, Field(ge=0, le=63)] | None = None
     sku: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")] | None = None
 

@@ -22,11 +22,12 @@ class ServerRef(Facts):
 
 
 class PlannedDisk(Facts):
-    """A volume and the disk at home that takes it: at LUN `lun`, of `size_gib`; `boot` is the volume booted from.
+    """A volume and the disk at home that takes it: at unit `lun`, of `size_gib`; `boot` is the volume booted from.
 
     `device` is the volume's name in the recovery instance, `bytes` its size there, `name` the disk's at home. With way
     `original` the disk is a clone of `original`, the id of the one that takes the volume; `home_lun` is where it is in
-    the server's own machine at the end, where that isn't the same.
+    the server's own machine at the end, where that isn't the same, and `caching` how it's attached there, in the home's
+    own word.
     """
 
     device: str

@@ -11,6 +11,8 @@ from failback.model.agent import Audience, Identifier
 from failback.model.facts import Facts
 
 HomeName = Literal["azure", "google"]
+DiskMark = Literal["lun", "name"]
+"""What a client finds a disk by in its machine, besides its size: the unit that it's at, or the name that it has."""
 
 _GUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 Guid = Annotated[str, StringConstraints(strict=True, pattern=f"^{_GUID}$")]
@@ -68,11 +70,26 @@ class ManagedIdentity(Facts):
     principal_id: Guid
     audience: Audience
 
+    @property
+    def identity(self) -> str:
+        """What the machine is given it by."""
+        return self.identity_id
+
+    @property
+    def chosen_by(self) -> str:
+        """What the client asks for it by: a machine that was taken over has others."""
+        return self.identity_id
+
 
 class MintedKeys(Facts):
     """Client machines get at AWS by keys for one hour, handed to them through their settings when they ask for them."""
 
     kind: Literal["keys"]
+
+    @property
+    def identity(self) -> str:
+        """None: the machine proves nothing."""
+        return ""
 
 
 class AzureTarget(Facts):
@@ -98,6 +115,11 @@ class AzureTarget(Facts):
     credential: Annotated[Federation | StoredSecret, Field(discriminator="kind")] = Federation()
     client: Annotated[ManagedIdentity | MintedKeys, Field(discriminator="kind")] | None = None
     egress: tuple[Cidr, ...] = ()
+
+    @property
+    def finds_disks_by(self) -> DiskMark:
+        """Azure numbers a machine's disks."""
+        return "lun"
 
 
 _PROJECT = r"[a-z]([-a-z0-9]{4,28}[a-z0-9])"
@@ -140,6 +162,16 @@ class ServiceAccount(Facts):
     unique_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{15,25}$")]
     audience: Audience
 
+    @property
+    def identity(self) -> str:
+        """What the machine is given it by."""
+        return self.email
+
+    @property
+    def chosen_by(self) -> str:
+        """Nothing: a machine has one service account, and asks for its tokens by no name."""
+        return ""
+
 
 class GoogleTarget(Facts):
     """A zone of a Google Cloud project, and the identity that may work in it.
@@ -167,6 +199,11 @@ class GoogleTarget(Facts):
     credential: Annotated[WorkloadIdentity | StoredSecret, Field(discriminator="kind")]
     client: Annotated[ServiceAccount | MintedKeys, Field(discriminator="kind")] | None = None
     egress: tuple[Cidr, ...] = ()
+
+    @property
+    def finds_disks_by(self) -> DiskMark:
+        """Google has no units: a disk is attached by a name."""
+        return "name"
 
     @property
     def region(self) -> str:

@@ -49,7 +49,7 @@ def test_with_way_original_it_says_which_disk_is_a_clone_of_which() -> None:
     assert lines[0].endswith("way original, machine web, Standard_B2ms, wave databases")
     assert lines[1] == "  own machine: web, the one that was failed over, is taken over; its own disks stay as they are"
     words = [" ".join(line.split()) for line in lines]
-    assert words[2] == "volume size disk at home size which is LUN LUN at the end kind"
+    assert words[2] == "volume size disk at home size which is unit unit at the end kind"
     assert words[3] == "/dev/xvda 8 GiB -> web-data-0 (boots) 8 GiB a clone of web-os 0 boots the target's kind"
     assert words[4] == "/dev/xvdb 9.25 GiB -> web-data-1 10 GiB a clone of web-data 1 7 Premium_LRS"
 

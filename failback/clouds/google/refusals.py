@@ -47,6 +47,9 @@ ADVICE = {
     "notFound": "Something that the target names isn't there: usually its `project`, `subnetwork` or `bucket`. Correct "
     "the target, or create it.",
     "invalid": "Google's text says which value doesn't do.",
+    "serviceAccountAccessDenied": "The target's identity may not act as the service account that the machine has or "
+    "gets. Give it roles/iam.serviceAccountUser on that account: on the target's `client`, and on the own account of a "
+    "machine that's taken over (docs/deploy-google.md), and wait some minutes for it to work.",
     "resourceInUseByAnotherResource": "Something else uses it; detach or remove that first.",
     "unsupportedOperation": "Usually the machine's series can't do that: name a `machine_type` of N1, N2 or E2.",
 }  # fmt: skip

@@ -63,8 +63,11 @@ def stand_wanted(wanted: Arrangement, present: Machine, paths: Mapping[str, str]
 def slots_wanted(wanted: Arrangement, paths: Mapping[str, str]) -> tuple[Slot, ...]:
     """The disks of an arrangement as they're attached: none goes with the machine but what always did."""
     own = slots_of(wanted.like.document) if wanted.like else []
-    device = next((each.device for each in own if each.boot), wanted.boot)
     data = [_slot(each, paths, own) for each in sorted(wanted.data, key=lambda each: each.lun)]
+    device = next((each.device for each in own if each.boot), wanted.boot)
+    if device in {each.device for each in data}:
+        # The original's own boot disk, attached as data while the client overwrites it, keeps that name.
+        device = wanted.boot
     boot = Slot(paths[wanted.boot], device, boot=True)
     return (_as_before(boot, own), *data)
 

@@ -64,6 +64,8 @@ def test_what_passes_is_busy(status: int, reason: str) -> None:
         (400, "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", "detach"),
         (400, "UNSUPPORTED_OPERATION", "N1, N2 or E2"),
         (400, "invalid", "which value"),
+        (400, "serviceAccountAccessDenied", "roles/iam.serviceAccountUser"),
+        (400, "SERVICE_ACCOUNT_ACCESS_DENIED", "taken over"),
         (418, "teapot", "Look the code up"),
     ],
     ids=str,
