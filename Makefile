@@ -5,7 +5,7 @@ PY := .venv/bin/python
 READY := .venv/.ready
 STANDIN := build/standin
 
-.PHONY: help setup packages grub demo test fast synth check boot-matrix fuzz bench clean
+.PHONY: help setup packages grub demo test fast synth check boot-matrix fuzz bench battery clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,12 +43,16 @@ check: setup synth ## linters, types, layers, the template, the state machine's 
 boot-matrix: setup ## boot the image on two firmwares and three buses, and the VHD as such
 	@$(PY) -m pytest -m matrix tests/e2e -v
 
+battery: setup ## every call of whole runs disturbed in turn, in virtual time; `make test` tries each third
+	@FAILBACK_ALL_CASES=1 $(PY) -m pytest -q -s -n 2 --dist loadfile tests/virtual -k battery | grep -v '^{'
+
 fuzz: setup ## 100,000 damaged ISOs and initrds
 	@$(PY) tests/fuzz/fuzz_readers.py --count 100000
 
 bench: setup ## how quick the conversion and the transfers are, against their limits and against others
 	@$(PY) benchmarks/convert.py
 	@$(PY) -m benchmarks.transfer
+	@$(PY) -m benchmarks.gcetar
 
 clean: ## remove what was built; the virtual environment stays
 	rm -rf build cdk.out .coverage .pytest_cache .mypy_cache .ruff_cache
