@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import random
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from failback.image.grub import GrubImages
 from tests.client_iso import ClientIso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent
 # What starts whole embedded clouds: quick one by one, a minute together.
@@ -18,7 +24,10 @@ _PLACES = (
 )
 # The agent's whole way in a shell, with metadata and STS beside it; its parts have quick tests of their own.
 _ELSEWHERE = ("image/agent/test_agent.py",)
-EMBEDDED = (*(ROOT / "localcloud" / name for name in _PLACES), *(ROOT / name for name in _ELSEWHERE))
+RUNS = ROOT / "localcloud" / "runs"
+# Whole estates on a clock of their own: they start every embedded cloud, and take as long as whole runs.
+VIRTUAL = ROOT / "virtual"
+EMBEDDED = (*(ROOT / "localcloud" / name for name in _PLACES), *(ROOT / name for name in _ELSEWHERE), VIRTUAL)
 EMBEDDED_FILES = (
     "test_way_of_an_image.py",
     "test_servers_map.py",
@@ -27,13 +36,39 @@ EMBEDDED_FILES = (
     "test_faults.py",
     "test_launch_on_drs.py",
 )
+# What stays among the fast ones of the folders above: it starts nothing.
+QUICK_FILES = (VIRTUAL / "test_interpreter.py",)
 
 
 # A contract whose fast half is in memory; of Azure's adapter one test goes the whole way quickly.
 CLIENT_MACHINES = ROOT / "home" / "test_client_machines.py"
-RUNS = ROOT / "localcloud" / "runs"
 TAKEOVERS = ROOT / "home" / "test_takeovers.py"
 QUICK_IN_AZURE = "test_an_address_is_there_before_the_machine_and_stays[azure]"
+
+
+@cache
+def _is_embedded(path: Path) -> bool:
+    """Whether all tests of a file start embedded clouds."""
+    if path in QUICK_FILES:
+        return False
+    return path.name in EMBEDDED_FILES or any(path.is_relative_to(place) for place in EMBEDDED)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave unread, when marks leave them out, the files of the embedded clouds: reading them takes seconds."""
+    left_out = "not embedded" in config.getoption("markexpr") and collection_path.suffix == ".py"
+    return True if left_out and _is_embedded(collection_path) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without looking for garbage, and never look through what was collected: it stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,10 +79,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.embedded)
         if item.path == TAKEOVERS and "[azure" in item.name:
             item.add_marker(pytest.mark.embedded)
-        if item.path.name in EMBEDDED_FILES or any(item.path.is_relative_to(folder) for folder in EMBEDDED):
+        if _is_embedded(item.path):
             item.add_marker(pytest.mark.embedded)
         # Whole runs take their time on a busy machine; those that say their own limit keep it.
-        if item.path.is_relative_to(RUNS) and item.get_closest_marker("timeout") is None:
+        whole = item.path.is_relative_to(RUNS) or item.path.is_relative_to(VIRTUAL)
+        if whole and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(480))
 
 

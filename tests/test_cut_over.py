@@ -221,7 +221,7 @@ def test_it_is_noted_that_the_server_may_serve_just_before_it_is_started(way: st
 @pytest.mark.parametrize("way", WAYS)
 def test_all_disks_are_in_their_places_by_then_but_for_a_machine_that_is_yet_to_be_made(way: str) -> None:
     bench = at_home(way)
-    calls = at_home_calls(way)
+    calls = ended(way).crashes.calls
     bench.crashes.at = calls.index("servers.reach")
     with pytest.raises(CloudBusy):
         bench.changed_over()
@@ -268,36 +268,39 @@ def test_a_disk_that_takes_a_volume_at_a_place_of_its_own_keeps_it() -> None:
     assert [each["lun"] for each in own_document(bench)["data"]] == [7]
 
 
-def at_home_calls(way: str) -> list[str]:
-    bench = at_home(way)
-    bench.changed_over()
-    return bench.crashes.calls
-
-
 def ended(way: str) -> Bench:
     bench = at_home(way)
     bench.changed_over()
     return bench
 
 
-CASES = [(way, at) for way in WAYS for at in range(len(at_home_calls(way)))]
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(("way", "at"), CASES)
-def test_a_lost_call_changes_nothing_about_the_end(way: str, at: int, after: bool) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_a_lost_call_changes_nothing_about_the_end(way: str, after: bool) -> None:
+    """Each call in its turn."""
+    undisturbed = ended(way)
+    for at in range(len(undisturbed.crashes.calls)):
+        lose_call(way, at, after, undisturbed)
+
+
+def lose_call(way: str, at: int, after: bool, undisturbed: Bench) -> None:
     bench = at_home(way, Crashes(at=at, after=after))
     with pytest.raises(CloudBusy):
         bench.changed_over()
     bench.changed_over()
-    assert whole(bench) == whole(ended(way))
+    assert whole(bench) == whole(undisturbed)
     assert bench.record.milestones.started is not None
-    assert bench.takeovers.done == ended(way).takeovers.done
+    assert bench.takeovers.done == undisturbed.takeovers.done
 
 
-@pytest.mark.parametrize("at", range(12))
 @pytest.mark.parametrize("way", WAYS)
-def test_a_lost_result_changes_nothing_about_the_end(way: str, at: int) -> None:
+def test_a_lost_result_changes_nothing_about_the_end(way: str) -> None:
+    undisturbed = ended(way)
+    for at in range(12):
+        lose_result(way, at, undisturbed)
+
+
+def lose_result(way: str, at: int, undisturbed: Bench) -> None:
     bench = at_home(way)
     for _ in range(at):
         bench.cut_over()
@@ -305,5 +308,5 @@ def test_a_lost_result_changes_nothing_about_the_end(way: str, at: int) -> None:
     bench.cut_over()
     bench.state = before
     bench.changed_over()
-    assert whole(bench) == whole(ended(way))
-    assert bench.takeovers.done == ended(way).takeovers.done
+    assert whole(bench) == whole(undisturbed)
+    assert bench.takeovers.done == undisturbed.takeovers.done

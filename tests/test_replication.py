@@ -109,13 +109,14 @@ def failed(step: str) -> tuple[InitiationStep, ...]:
     )
 
 
-@pytest.mark.parametrize(("failback", "state"), list(product(FAILBACK_STATES, REPLICATION_STATES)))
-def test_each_pair_of_words(failback: str, state: str) -> None:
-    seen = judged(failback, state)
-    assert seen.verdict == VERDICTS[failback, state]
-    assert seen.reason
-    assert bool(seen.advice) == (seen.verdict == "stuck")
-    assert (seen.failback, seen.state, seen.at) == (failback, state, NOON)
+@pytest.mark.parametrize("failback", FAILBACK_STATES)
+def test_each_pair_of_words(failback: str) -> None:
+    for state in REPLICATION_STATES:
+        seen = judged(failback, state)
+        assert seen.verdict == VERDICTS[failback, state], state
+        assert seen.reason
+        assert bool(seen.advice) == (seen.verdict == "stuck"), state
+        assert (seen.failback, seen.state, seen.at) == (failback, state, NOON)
 
 
 @pytest.mark.parametrize("error", ERRORS)

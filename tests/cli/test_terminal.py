@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli import histories
+from tests.cli.test_image import heed_interrupts
 from tests.cli.test_runs import begin, keep
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def on_a_terminal(cloud: Cloud, run: str, on_output: Callable[[subprocess.Popen[
     ours, theirs = pty.openpty()
     environment = {**os.environ, **cloud.variables, "COLUMNS": "120", "LINES": "40", "TERM": "xterm"}
     command = [sys.executable, "-m", "cli.main", "watch", run]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, preexec_fn=heed_interrupts
+    ) as process:
         os.close(theirs)
         written = b""
         # Linux reports the end of a terminal that nobody holds any more as an error.

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failback.errors import DriverMissing
@@ -215,6 +215,8 @@ def module_trees(draw: st.DrawFn) -> FakeModules:
     return FakeModules(depends, frozenset(draw(st.sets(st.sampled_from(order), max_size=5))))
 
 
+# Each example has dozens of modules.
+@settings(max_examples=30, deadline=None)
 @given(module_trees(), st.sets(st.sampled_from([*libraries, *wanted])), st.sets(st.sampled_from(CLOUDS)))
 def test_after_injection_every_need_can_be_loaded(root: FakeModules, there: set[str], clouds: set[Cloud]) -> None:
     initrd = initrd_with(*there)

@@ -163,7 +163,7 @@ def test_extremes_in_the_super_block(image: bytes, field: tuple[int, int]) -> No
         survive(patched(image, SUPER + at, min(value, top).to_bytes(width, "little")))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), value=st.sampled_from((0, 1, 0x0C, 0x7F, 0x80, 0xFF)), width=st.sampled_from((1, 2, 4)))
 def test_extremes_in_inodes_and_directories(image: bytes, data: st.DataObject, value: int, width: int) -> None:
     inodes = inode_at(image, 1)

@@ -106,7 +106,7 @@ def test_extremes_in_the_super_block(plain: bytes, packed: bytes, field: tuple[i
             survive(patched(image, at, min(value, top).to_bytes(width, "little")))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     place=st.integers(0, 1 << 30),
     value=st.sampled_from((0, 1, 0x7F, 0x80, 0xFE, 0xFF)),
@@ -117,7 +117,7 @@ def test_extremes_in_the_tables(plain: bytes, place: int, value: int, width: int
     survive(patched(plain, tables + place % (len(plain) - tables - width), bytes([value] * width)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(place=st.integers(96, 1 << 30), change=st.integers(1, 255))
 def test_damage_in_compressed_parts(packed: bytes, place: int, change: int) -> None:
     place = 96 + place % (len(packed) - 96)

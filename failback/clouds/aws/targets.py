@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
 from failback.errors import DeploymentInvalid
-from failback.model.target import TARGET
+from failback.model.target import TARGET, HomeName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +38,15 @@ class SsmTargets:
         try:
             target = TARGET.validate_json(text)
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}" for each in error.errors())
+            faults = "; ".join(f"{_path(each['loc'])}: {each['msg']}" for each in error.errors())
             message = f"the parameter {parameter} isn't a target: {faults}. Correct it and start again."
             raise DeploymentInvalid(message) from error
         if target.name != name:
             message = f"the parameter {parameter} holds a target called {target.name}: name: call both the same"
             raise DeploymentInvalid(message)
         return target
+
+
+def _path(parts: tuple[int | str, ...]) -> str:
+    """A fault's path in the file, which has no member by a home's name."""
+    return ".".join(str(each) for each in parts if each not in get_args(HomeName)) or "it"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedParts]:
     with embedded_parts(tmp_path_factory.mktemp("aws")) as parts:
         yield parts
@@ -61,26 +61,26 @@ def test_objects_and_images_of_one_server_are_told_apart(parts: EmbeddedParts) -
 
 def test_a_snapshot_in_use_goes_once_its_image_is_gone(parts: EmbeddedParts) -> None:
     snapshots = EbsSnapshots(parts.ebs, parts.ec2)
-    snapshot = snapshots.start(size_gib=1, token="t", tags={RUN_TAG: "r"})
+    snapshot = snapshots.start(size_gib=1, token="in-use", tags={RUN_TAG: "in-use"})
     snapshots.complete(snapshot, blocks=0)
-    Ec2MachineImages(parts.ec2).register("image", snapshot=snapshot, size_gib=1, tags={RUN_TAG: "r"})
+    Ec2MachineImages(parts.ec2).register("in-use", snapshot=snapshot, size_gib=1, tags={RUN_TAG: "in-use"})
     belongings = AwsBelongings(parts.ec2, parts.s3, BUCKET)
-    image, disk = belongings.made_by("r")
+    image, disk = belongings.made_by("in-use")
     assert not belongings.remove(disk)
     assert belongings.remove(image)
     assert belongings.remove(disk)
-    assert list(belongings.made_by("r")) == []
+    assert list(belongings.made_by("in-use")) == []
 
 
 def test_a_snapshot_of_an_image_that_stays_is_not_waited_for(
     parts: EmbeddedParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshots = EbsSnapshots(parts.ebs, parts.ec2)
-    snapshot = snapshots.start(size_gib=1, token="t", tags={RUN_TAG: "r"})
+    snapshot = snapshots.start(size_gib=1, token="staying", tags={RUN_TAG: "staying"})
     snapshots.complete(snapshot, blocks=0)
-    ami = Ec2MachineImages(parts.ec2).register("image", snapshot=snapshot, size_gib=1, tags={RUN_TAG: "r"})
+    ami = Ec2MachineImages(parts.ec2).register("staying", snapshot=snapshot, size_gib=1, tags={RUN_TAG: "staying"})
     belongings = AwsBelongings(parts.ec2, parts.s3, BUCKET)
-    image, disk = belongings.made_by("r")
+    image, disk = belongings.made_by("staying")
     assert not belongings.remove(disk)
     denied = ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": ""}}, "DeregisterImage")
     with monkeypatch.context() as patch:
@@ -93,11 +93,11 @@ def test_a_snapshot_of_an_image_that_stays_is_not_waited_for(
 
 def test_a_snapshot_that_somebody_else_uses_is_not_waited_for(parts: EmbeddedParts) -> None:
     snapshots = EbsSnapshots(parts.ebs, parts.ec2)
-    snapshot = snapshots.start(size_gib=1, token="t", tags={RUN_TAG: "r"})
+    snapshot = snapshots.start(size_gib=1, token="theirs", tags={RUN_TAG: "theirs"})
     snapshots.complete(snapshot, blocks=0)
     ami = Ec2MachineImages(parts.ec2).register("theirs", snapshot=snapshot, size_gib=1, tags={})
     belongings = AwsBelongings(parts.ec2, parts.s3, BUCKET)
-    (disk,) = belongings.made_by("r")
+    (disk,) = belongings.made_by("theirs")
     with pytest.raises(NotGivenBack, match=ami.id):
         belongings.remove(disk)
 
