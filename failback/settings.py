@@ -34,9 +34,9 @@ class FunctionSettings(Facts):
     parameters that hold targets, `grub` the folder of GRUB's images, `client_roles` the beginning of the ARNs of the
     roles for client machines, which end with the target's name, `watcher` the watcher's function (decide only),
     `state_machine` the state machine's ARN, `hooks` which functions and documents of the customer's requests may name
-    (check_request only). Those below it are for the embedded clouds only: where their Azure is, how much a call copies,
-    how long a machine may say nothing in its boot test, where their client machines find STS and DRS and whom they
-    trust there (base64 of PEM), and the file by which their clock is set.
+    (check_request only). Those below it are for the embedded clouds only: where their homes are, how much a call
+    copies, how long a machine may say nothing in its boot test, where their client machines find STS and DRS and whom
+    they trust there (base64 of PEM), and the file by which their clock is set.
     """
 
     stage: str
@@ -54,6 +54,11 @@ class FunctionSettings(Facts):
     hooks: Json[AllowedHooks] = Field(default_factory=AllowedHooks)
     azure_arm: str = ""
     azure_authority: str = ""
+    google_compute: str = ""
+    google_storage: str = ""
+    google_sts: str = ""
+    google_iam: str = ""
+    google_oauth: str = ""
     slice_mib: Annotated[Annotated[int, Field(ge=1)] | None, _EmptyIsNone] = None
     silence_seconds: Annotated[Annotated[int, Field(ge=1)] | None, _EmptyIsNone] = None
 

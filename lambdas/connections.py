@@ -74,6 +74,12 @@ if TYPE_CHECKING:
     from failback.takeover_ports import Hooks, Probes
 
 T = TypeVar("T")
+ENDPOINTS = {
+    "arm": "azure_arm",
+    "authority": "azure_authority",
+    **{name: name for name in ("google_compute", "google_storage", "google_sts", "google_iam", "google_oauth")},
+}
+"""What the homes' adapters call the addresses of their clouds, and the settings that they stand in."""
 
 
 class SystemClock:
@@ -215,7 +221,7 @@ class Connections:
         return WayIn(
             token=lambda audience: web_identity_token(client("sts"), audience),
             secret=lambda arn: secret_text(client("secretsmanager"), arn),
-            endpoints={"arm": self.settings.azure_arm, "authority": self.settings.azure_authority},
+            endpoints={name: getattr(self.settings, field) for name, field in ENDPOINTS.items()},
             clock=self.clock,
             slice_mib=self.settings.slice_mib,
         )

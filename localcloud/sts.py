@@ -139,7 +139,7 @@ class SecurityTokenService:
             raise StsRefusal(400, "InvalidIdentityToken", message) from error
         if claims["sub"] in self.rejected:
             raise StsRefusal(403, "IDPRejectedClaim", "The identity provider rejected the claim")
-        return WebIdentity(issuer, str(claims["aud"]), str(claims["sub"]))
+        return WebIdentity(issuer, str(claims["aud"]), str(claims["sub"]), str(claims.get("azp", "")))
 
 
 def _checked_form(request: Request) -> dict[str, str]:

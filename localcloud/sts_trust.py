@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     """boto3 makes its clients when it runs: they have no type of their own."""
 
 BY_WEB_IDENTITY, BY_ROLE = "sts:AssumeRoleWithWebIdentity", "sts:AssumeRole"
+GOOGLE = "accounts.google.com"
+"""The issuer that IAM knows without a provider; its condition key for what a token is made out to is `oaud`, since
+`aud` is who asked for it (IAM user guide, "IAM and AWS STS condition context keys")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,12 @@ class RoleTrust:
 
 @dataclass(frozen=True, slots=True)
 class WebIdentity:
-    """What a verified token says."""
+    """What a verified token says; `party` is who asked for it (`azp`), where it says so."""
 
     issuer: str
     audience: str
     subject: str
+    party: str = ""
 
 
 class WebTrusts(Protocol):
@@ -87,6 +91,8 @@ class DeployedTrusts:
     def audiences(self, issuer: str, role_arn: str) -> Sequence[str] | None:
         """The provider's client ids."""
         del role_arn
+        if _provider_name(issuer) == GOOGLE:
+            return ()
         iam = self._iam()
         try:
             provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=provider_arn(issuer))
@@ -97,9 +103,11 @@ class DeployedTrusts:
     def admit(self, identity: WebIdentity, role_arn: str) -> int:
         """As the role's MaxSessionDuration says."""
         role = self._role(role_arn, BY_WEB_IDENTITY)
-        principals = {provider_arn(identity.issuer)}
         name = _provider_name(identity.issuer)
+        principals = {GOOGLE if name == GOOGLE else provider_arn(identity.issuer)}
         facts = {f"{name}:sub": identity.subject, f"{name}:aud": identity.audience}
+        if name == GOOGLE:
+            facts |= {f"{name}:aud": identity.party or identity.audience, f"{name}:oaud": identity.audience}
         _check(role, BY_WEB_IDENTITY, kind="Federated", principals=principals, facts=facts)
         return int(role["MaxSessionDuration"])
 

@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/sbin:/sbin"
+# What's compiled is kept beside what's built, for both workers and their child processes.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX="$PWD/build/pycache"
 pytest=".venv/bin/python -m pytest"
 echo "== fast tests: no network, no virtual machine"
 $pytest -q -n 2 -m "not embedded and not assets and not boot and not standin and not live" --cov --cov-report=term

@@ -1,4 +1,4 @@
-"""Both embedded clouds as one: AWS with its parts behind one address, Azure that trusts AWS's roles, one folder."""
+"""The embedded clouds as one: AWS with its parts behind one address, two homes that trust AWS's roles, one folder."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from localcloud.ebs.direct import EbsDirectService
 from localcloud.ebs.images import ImageService
 from localcloud.ebs.store import SnapshotStore
 from localcloud.embedded.fault_points import AwsShape, FaultPoints
+from localcloud.embedded.google import GoogleHome, NoMachines, run_google
 from localcloud.embedded.guest_network import GuestNetwork
 from localcloud.embedded.iso_bucket import publish_iso
 from localcloud.federation import Federation
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from failback.model.target import HomeName
     from localcloud.azure.cloud import AzureEndpoints
     from localcloud.azure.driver import MachineDriver
     from localcloud.faults import Faultable, FaultPlan
+    from localcloud.google.driver import MachineDriver as GoogleDriver
 
 REGION = "us-east-1"
 HOME_GROUP = "home"
@@ -70,10 +73,11 @@ Client = Any
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
-    """What both clouds are started with. `folder` holds all their data, `iso` is what AWS publishes as client ISO.
+    """What the clouds are started with. `folder` holds all their data, `iso` is what AWS publishes as client ISO.
 
-    `wait_scale` is how long a second of a Wait state lasts; `variables` reach every function's environment;
-    `network` is what the driver's machines reach, who has to know it as its surroundings and signer.
+    `driver` runs Azure's machines, `google_driver` Google's. `wait_scale` is how long a second of a Wait state lasts;
+    `variables` reach every function's environment; `network` is what the drivers' machines reach, who have to know it
+    as their surroundings and signer.
     """
 
     folder: Path
@@ -86,11 +90,12 @@ class CloudSettings:
     latency: Mapping[str, float] = field(default_factory=dict)
     drs: DrsSettings = field(default_factory=DrsSettings)
     network: GuestNetwork = field(default_factory=lambda: GuestNetwork())
+    google_driver: GoogleDriver = field(default_factory=NoMachines)
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedClouds:
-    """Two running clouds. `code` and `objects` are where a deployment puts functions and buckets.
+    """Running clouds: AWS and the homes. `code` and `objects` are where a deployment puts functions and buckets.
 
     `sessions` gives a key by which a caller is a role's function. `drs_url` is the door of failback clients,
     `replication_port` stands for port 1500 of every recovery instance.
@@ -100,6 +105,7 @@ class EmbeddedClouds:
     azure: AzureCloud
     azure_at: AzureEndpoints
     azure_settings: AzureSettings
+    google: GoogleHome
     objects: ObjectService
     object_store: ObjectStore
     snapshots: SnapshotStore
@@ -124,8 +130,11 @@ class EmbeddedClouds:
         with _making:
             return _session(self.region).client(service, endpoint_url=self.aws.url, config=config)
 
-    def trust_role(self, role_arn: str) -> None:
-        """Let a role of AWS's sign in as the application at home."""
+    def trust_role(self, role_arn: str, *, home: HomeName = "azure") -> None:
+        """Let a role of AWS's sign in at a home, as the application or the service account there."""
+        if home == "google":
+            self.google.trust(role_arn)
+            return
         issuer = self.federation.issuer
         self.azure.trust(FederatedCredential(CLIENT_ID, issuer, role_arn, AUDIENCE))
 
@@ -143,7 +152,7 @@ def _session(region: str) -> Client:
 
 @contextmanager
 def run_clouds(settings: CloudSettings) -> Iterator[EmbeddedClouds]:
-    """Both clouds for the length of a `with` block; raises LocalCloudError if they can't be started."""
+    """All clouds for the length of a `with` block; raises LocalCloudError if they can't be started."""
     settings.folder.mkdir(parents=True, exist_ok=True)
     parts, faults = _AwsParts.make(settings), FaultPoints(settings.faults, clock=settings.drs.clock)
     sha512 = publish_iso(parts.objects, settings.iso, region=REGION, scratch=settings.folder)
@@ -151,7 +160,14 @@ def run_clouds(settings: CloudSettings) -> Iterator[EmbeddedClouds]:
     azure = AzureCloud(at_home, driver=settings.driver)
     with (
         azure.serve() as endpoints,
-        run_aws(_aws_settings(settings, parts, endpoints, faults)) as aws,
+        run_google(
+            settings.folder / "google",
+            parts.federation,
+            faults,
+            driver=settings.google_driver,
+            latency=settings.latency,
+        ) as google,
+        run_aws(_aws_settings(settings, parts, endpoints, google, faults)) as aws,
         parts.drs.serve() as drs_url,
         parts.drs.replication.serve() as replication_port,
     ):
@@ -160,6 +176,7 @@ def run_clouds(settings: CloudSettings) -> Iterator[EmbeddedClouds]:
             azure=azure,
             azure_at=endpoints,
             azure_settings=at_home,
+            google=google,
             objects=parts.objects,
             object_store=parts.object_store,
             snapshots=parts.snapshots,
@@ -239,7 +256,9 @@ def _azure_settings(settings: CloudSettings, federation: Federation, faults: Fau
     )
 
 
-def _aws_settings(settings: CloudSettings, parts: _AwsParts, azure: AzureEndpoints, faults: FaultPoints) -> AwsSettings:
+def _aws_settings(
+    settings: CloudSettings, parts: _AwsParts, azure: AzureEndpoints, google: GoogleHome, faults: FaultPoints
+) -> AwsSettings:
     own: dict[str, Faultable] = {"ebs": parts.direct, "ec2": parts.images, "s3": parts.objects, "drs": parts.drs}
     shape = AwsShape(own, parts.objects)
     endpoints = {"FAILBACK_AZURE_ARM": azure.base_url, "FAILBACK_AZURE_AUTHORITY": azure.base_url}
@@ -248,7 +267,7 @@ def _aws_settings(settings: CloudSettings, parts: _AwsParts, azure: AzureEndpoin
         applications=parts.applications(),
         port=settings.port,
         ca_bundle=azure.ca_file,
-        variables={**endpoints, **settings.network.variables, **settings.variables},
+        variables={**endpoints, **google.variables, **settings.network.variables, **settings.variables},
         wait_scale=settings.wait_scale,
         sessions=parts.sessions,
         around=lambda gateway: faults.before_functions(gateway, shape, parts.sessions),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from failback.errors import LocalCloudError, RuntimeMismatch
+from failback.model.target import HomeName
 from localcloud.accounts import ACCOUNT
 from localcloud.lambda_runner.function import RUNTIME
 from localcloud.moto_seams.deploy import refuse_unknown_types
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 _FINISHED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
-HOME_SUFFIX = "-azure"
-"""How the name of a function that works at the embedded home ends: `<prefix>-<stage>-<home>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +189,9 @@ def _resources(stacks: Client, stack: str) -> dict[str, list[str]]:
 
 
 def _trust_homes(clouds: EmbeddedClouds, functions: tuple[str, ...]) -> None:
-    """Let the functions that work at home sign in there."""
+    """Let the functions that work at a home sign in there; their names end with the home's."""
     service = clouds.client("lambda")
     for name in functions:
-        if name.endswith(HOME_SUFFIX):
-            clouds.trust_role(service.get_function_configuration(FunctionName=name)["Role"])
+        for home in get_args(HomeName):
+            if name.endswith(f"-{home}"):
+                clouds.trust_role(service.get_function_configuration(FunctionName=name)["Role"], home=home)

@@ -1,8 +1,9 @@
-"""Where faults on purpose get in: before what functions ask of AWS, before Azure's ARM and Entra, before its blobs.
+"""Where faults on purpose get in: before what functions ask of AWS, and before each service of the homes.
 
 Whatever passes there is recorded, with faults and without.
-A plan's rules name services as `s3`, `ebs`, `ec2`, `dynamodb`, `sts`, `ssm` and the like, `arm`, `entra` and `blob`;
-the operations are AWS's own, ARM's as `disks/write` or `virtualMachines/start`, Entra's `token`, a blob's `PutPage`.
+A plan's rules name services as `s3`, `ebs`, `ec2`, `dynamodb`, `sts`, `ssm` and the like, `arm`, `entra` and `blob`,
+`compute`, `google_storage`, `google_sts`, `google_oauth` and `google_iam`; the operations are AWS's own, ARM's as
+`disks/write` or `virtualMachines/start`, Entra's `token`, a blob's `PutPage`, Google's as `instances.insert`.
 """
 
 from __future__ import annotations
@@ -82,7 +83,11 @@ class FaultPoints:
 
     def before_arm(self, front: WSGIApplication) -> WSGIApplication:
         """Before ARM and Entra."""
-        return self._keep(FaultInjector(front, self._plan, ArmShape(), recorder=self._recorder))
+        return self.before(front, ArmShape())
+
+    def before(self, front: WSGIApplication, shape: Faultable) -> WSGIApplication:
+        """Before a home's service, whoever asks it."""
+        return self._keep(FaultInjector(front, self._plan, shape, recorder=self._recorder))
 
     def before_blobs(self, answer: Answering) -> Answering:
         """Before the disks' pages."""

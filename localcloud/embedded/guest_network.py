@@ -18,6 +18,7 @@ from localcloud.guests.surroundings import (
     sts_forward,
 )
 from localcloud.metadata_azure import issuer
+from localcloud.metadata_google import ISSUER as GOOGLE_ISSUER
 from localcloud.sts import SecurityTokenService
 from localcloud.sts_sessions import GivenSessions
 from localcloud.sts_trust import DeployedTrusts
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 class GuestNetwork:
     """What a driver takes as its `surroundings`, and its `signer`; nothing is reached before it's opened.
 
-    `tenant` is whose tokens machines have at home.
+    `tenant` is whose tokens machines have in Azure.
     """
 
     def __init__(self, *, tenant: str = TENANT) -> None:
@@ -45,7 +46,7 @@ class GuestNetwork:
         self._forwards: Callable[[], Sequence[Forward]] = tuple
         self.trusts = DeployedTrusts(self._opened)
         self.sts = SecurityTokenService(
-            issuers={issuer(tenant): self.signer.public_key},
+            issuers={each: self.signer.public_key for each in (issuer(tenant), GOOGLE_ISSUER)},
             names=(STS_ADDRESS,),
             trusts=self.trusts,
             given=self.sessions,

@@ -1,4 +1,4 @@
-"""Everything that lies in both clouds, in an order that stays the same: equal before and after is equal."""
+"""Everything that lies in the clouds, in an order that stays the same: equal before and after is equal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEASE = "lease#"
 
 
 def listing(clouds: EmbeddedClouds) -> Json:
-    """Objects, uploads under way, snapshots, AMIs, leases, recovery instances, security groups, and what Azure holds.
+    """Objects, uploads under way, snapshots, AMIs, leases, recovery instances, security groups, and what homes hold.
 
     Plain values that can be compared.
     """
@@ -28,6 +28,7 @@ def listing(clouds: EmbeddedClouds) -> Json:
         "recovery": clouds.drs.listing(),
         "security_groups": _security_groups(clouds.client("ec2")),
         "azure": clouds.azure.listing(),
+        "google": clouds.google.listing(),
     }
 
 

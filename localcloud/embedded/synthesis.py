@@ -22,6 +22,7 @@ from localcloud.embedded.clouds import (
     HOME_SUBNET,
     REGION,
 )
+from localcloud.embedded.google import google_target
 from localcloud.lambda_runner.function import RUNTIME
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("failback", "lambdas", "stacks", "statemachine", "assets")
 FILES = ("app.py", "cdk.json", "requirements.txt", "constraints.txt")
-TARGET = "azure-home"
+TARGET, GOOGLE_TARGET = "azure-home", "google-home"
 STAMP = "drs-failback.stamp"
 SECONDS = 1800
 """What a synthesis may take: seconds with everything at hand, minutes when functions' packages have to be fetched."""
@@ -38,8 +39,8 @@ _SHOWN = 4000
 _WATCHED = frozenset({".py", ".json", ".txt", ".sh", ".service", ".cfg", ""})
 
 
-def write_deployment(path: Path, *, subscription: str, tenant: str) -> Path:
-    """Write the deployment file whose one target is the embedded Azure."""
+def write_deployment(path: Path, *, subscription: str, tenant: str, google: bool = False) -> Path:
+    """Write the deployment file whose target is the embedded Azure; with `google` the embedded Google is another."""
     group = f"/subscriptions/{subscription}/resourceGroups/{HOME_GROUP}/providers"
     client = {
         "kind": "managed-identity",
@@ -62,7 +63,7 @@ def write_deployment(path: Path, *, subscription: str, tenant: str) -> Path:
         "region": REGION,
         "python": RUNTIME.removeprefix("python"),
         "removal": "destroy",
-        "targets": [target],
+        "targets": [target, *([google_target(GOOGLE_TARGET, audience=CLIENT_AUDIENCE)] if google else [])],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(deployment, indent=2) + "\n", encoding="utf-8")

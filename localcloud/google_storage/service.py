@@ -62,6 +62,23 @@ class StorageService:
         found = self._store.find(bucket)
         return list(found.names_from("")) if found else []
 
+    def contents(self, bucket: str) -> dict[str, list[object]]:
+        """What a bucket holds, for callers within this process: objects' sizes and CRC32Cs by their names."""
+        found = self._store.find(bucket)
+        records = [found.find(name) for name in found.names_from("")] if found else []
+        return {each.name: [each.size, each.crc32c] for each in records if each is not None}
+
+    def copy_to(self, bucket: str, name: str, target: Path) -> str | None:
+        """Write an object to a new file, for callers within this process; gives its CRC32C, None if it isn't there."""
+        found = self._store.find(bucket)
+        record = found.find(name) if found else None
+        if found is None or record is None:
+            return None
+        with target.open("wb") as file:
+            for chunk in found.read(record, 0, record.size):
+                file.write(chunk)
+        return record.crc32c
+
     def open_uploads(self, bucket: str) -> int:
         """Resumable uploads that have neither ended nor been cancelled."""
         found = self._store.find(bucket)

@@ -8,9 +8,10 @@ import pytest
 
 from failback.errors import LocalCloudError
 from failback.model.deployment import parse_deployment
-from failback.model.target import AzureTarget
+from failback.model.target import AzureTarget, GoogleTarget
 from localcloud.azure.cloud import AzureSettings
-from localcloud.embedded.synthesis import TARGET, inputs_digest, synthesise, write_deployment
+from localcloud.embedded.google import BUCKET, CLIENT_ACCOUNT, STAGE_ACCOUNT
+from localcloud.embedded.synthesis import GOOGLE_TARGET, TARGET, inputs_digest, synthesise, write_deployment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,21 @@ def test_the_deployment_is_one_and_points_to_the_embedded_home(deployment: Path)
     (target,) = parsed.targets
     assert isinstance(target, AzureTarget)
     assert target.subnet_id.endswith("/virtualNetworks/net/subnets/servers")
+
+
+def test_google_is_another_target_where_it_is_asked_for(tmp_path: Path) -> None:
+    defaults = AzureSettings(tmp_path, (), {})
+    at = {"subscription": defaults.subscription, "tenant": defaults.tenant}
+    parsed = parse_deployment(write_deployment(tmp_path / "both.json", google=True, **at).read_bytes())
+    assert parsed.homes == ["azure", "google"]
+    _, target = parsed.targets
+    assert isinstance(target, GoogleTarget)
+    assert (target.name, target.bucket, target.region) == (GOOGLE_TARGET, BUCKET, "europe-west4")
+    assert target.credential.kind == "federation"
+    assert target.credential.service_account == STAGE_ACCOUNT.email
+    assert target.client is not None
+    assert target.client.kind == "service-account"
+    assert target.client.unique_id == CLIENT_ACCOUNT.unique_id
 
 
 def test_only_a_change_runs_the_app(root: Path, deployment: Path, tmp_path: Path) -> None:

@@ -53,10 +53,10 @@ def contents(place: Place, original: OriginalServer) -> list[str]:
     """What a machine's disks at home hold, a hash of each."""
     known = place.clouds.azure.everything()
     folder = place.clouds.azure_settings.folder / "disks"
-    return [_digest(folder / f"{known[disk]['properties']['uniqueId']}.raw") for disk in original.disks.values()]
+    return [digest_of(folder / f"{known[disk]['properties']['uniqueId']}.raw") for disk in original.disks.values()]
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
     """Of a sparse file's bytes: what's zeros counts as nothing, written or not."""
     digest = hashlib.sha256()
     with file.open("rb") as content:

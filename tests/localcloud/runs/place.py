@@ -18,15 +18,16 @@ from localcloud.embedded.deploy import deploy
 from localcloud.embedded.guest_network import GuestNetwork
 from localcloud.embedded.iso_bucket import HASH_KEY, ISO_KEY, iso_buckets, publish_iso
 from localcloud.embedded.listing import listing
-from localcloud.embedded.synthesis import TARGET, synthesise, write_deployment
+from localcloud.embedded.synthesis import GOOGLE_TARGET, TARGET, synthesise, write_deployment
 from localcloud.faults import FaultPlan
 from localcloud.guests.qemu_driver import QemuDriver
 from localcloud.guests.scripted import GuestPlan, ScriptedDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from failback.model.record import RunHistory
+    from failback.model.target import HomeName
     from localcloud.embedded.clouds import EmbeddedClouds
     from localcloud.embedded.deploy import Deployed
     from localcloud.faults import FaultRule
@@ -38,6 +39,7 @@ LONGEST = 240.0
 """Seconds that a run may take on a busy machine; they take ten."""
 LONGEST_REAL = 540.0
 """The same with real machines: a hundred when there's nothing else to do."""
+TARGETS: Mapping[HomeName, str] = {"azure": TARGET, "google": GOOGLE_TARGET}
 Sdk = Any
 
 
@@ -62,7 +64,7 @@ class MovedClock:
 
 @dataclass
 class Place:
-    """Two clouds with the product deployed, and one who starts runs in them."""
+    """The clouds with the product deployed, and one who starts runs in them; `home` is where these runs go."""
 
     clouds: EmbeddedClouds
     deployed: Deployed
@@ -70,16 +72,22 @@ class Place:
     machines: list[GuestPlan]
     clock: MovedClock
     longest: float = LONGEST
+    home: HomeName = "azure"
     moment: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def bucket(self) -> str:
         return self.deployed.outputs["ImageBucket"]
 
+    @property
+    def target(self) -> str:
+        """The target that runs go to."""
+        return TARGETS[self.home]
+
     def start(self, name: str, **request: object) -> str:
         """Start a run; gives its execution's ARN."""
         states = self.clouds.client("stepfunctions")
-        given = json.dumps(request or {"goal": "prepare", "target": TARGET})
+        given = json.dumps(request or {"goal": "prepare", "target": self.target})
         arn = self.deployed.outputs["StateMachineArn"]
         started: str = states.start_execution(stateMachineArn=arn, name=name, input=given)["executionArn"]
         return started
@@ -185,9 +193,9 @@ class Place:
         return log.read(execution.rsplit(":", 1)[1])
 
     def function(self, stage: str) -> str:
-        """The name of a stage's function."""
+        """The name of a stage's function; of one that works at home, this home's."""
         ending = stage.replace("_", "-")
-        return next(name for name in self.deployed.functions if name.removesuffix("-azure").endswith(ending))
+        return next(name for name in self.deployed.functions if name.removesuffix(f"-{self.home}").endswith(ending))
 
     def disk_file(self, name: str) -> Path:
         """What a machine's disk of that name holds at home."""
@@ -215,7 +223,7 @@ class Place:
         return json.loads(s3.get_object(Bucket=self.bucket, Key=f"reports/{name}.json")["Body"].read())
 
     def listing(self) -> Sdk:
-        """Everything in both clouds but runs' own reports and the functions' packages."""
+        """Everything in the clouds but runs' own reports and the functions' packages."""
         found = listing(self.clouds)
         mine = found["objects"].get(self.bucket, {})
         found["objects"][self.bucket] = {key: what for key, what in mine.items() if not key.startswith("reports/")}
@@ -223,8 +231,19 @@ class Place:
 
 
 @contextmanager
-def open_place(folder: Path, iso: Path, *, real: bool = False, **settings: Any) -> Iterator[Place]:  # noqa: ANN401
-    """The clouds, deployed, with scripted machines or real ones; what's synthesised is kept under `build`."""
+def open_place(
+    folder: Path,
+    iso: Path,
+    *,
+    real: bool = False,
+    scripted: type[ScriptedDriver] = ScriptedDriver,
+    home: HomeName = "azure",
+    **settings: Any,  # noqa: ANN401
+) -> Iterator[Place]:
+    """The clouds, deployed, with scripted machines or real ones; what's synthesised is kept under `build`.
+
+    Functions that work at Google are part of the deployment only where that's the `home`.
+    """
     machines: list[GuestPlan] = []
     client: list[Callable[[ClientTask], bool]] = []
 
@@ -240,23 +259,33 @@ def open_place(folder: Path, iso: Path, *, real: bool = False, **settings: Any) 
     around: Sdk = {"surroundings": network.surroundings, "signer": network.signer}
     place_of_machines = folder / "machines"
     machines_of: GuestDriver = (
-        QemuDriver(place_of_machines, **around) if real else ScriptedDriver(place_of_machines, plan=plan, **around)
+        QemuDriver(place_of_machines, **around) if real else scripted(place_of_machines, plan=plan, **around)
     )
     with machines_of as driver:
         given = CloudSettings(
-            folder / "clouds", iso, driver, network=network, **{"wait_scale": 0.02, **timed, **settings}
+            folder / "clouds",
+            iso,
+            driver,
+            network=network,
+            google_driver=driver,
+            **{"wait_scale": 0.02, **timed, **settings},
         )
         with run_clouds(given) as clouds:
             client.append(
                 scripted_client(clouds.drs, door_url=clouds.drs_url, replication_port=clouds.replication_port)
             )
             at_home = clouds.azure_settings
+            google, kind = home == "google", "test-google" if home == "google" else "test"
             file = write_deployment(
-                ROOT / "build/test-deployment.json", subscription=at_home.subscription, tenant=at_home.tenant
+                ROOT / f"build/{kind}-deployment.json",
+                subscription=at_home.subscription,
+                tenant=at_home.tenant,
+                google=google,
             )
-            out = ROOT / "build/test-cdk.out"
+            out = ROOT / f"build/{kind}-cdk.out"
             synthesise(file, out)
-            place = Place(clouds, deploy(clouds, out), driver, machines, clock, LONGEST_REAL if real else LONGEST)
+            longest = LONGEST_REAL if real else LONGEST
+            place = Place(clouds, deploy(clouds, out), driver, machines, clock, longest, home)
             # A schedule counts from when it's first looked at.
             place.wake()
             yield place
