@@ -31,7 +31,7 @@ def server_report(server: ServerHistory, history: RunHistory, made_of: Provenanc
     began = min((entry.began for entry in stages), default=None)
     ended = max((entry.updated for entry in stages), default=None)
     returned = noted(stages, "give_back", Returned) or noted(stages, "close_server", Returned)
-    left = (*(returned.left if returned else ()), *as_a_whole(server, history.record.run))
+    left = (*(returned.left if returned else ()), *as_a_whole(server, history.record))
     ending = record.outcome.ending if record.outcome else None
     return ServerReport(
         record=record,

@@ -11,7 +11,7 @@ from failback.provenance import noted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from failback.model.record import ServerHistory
+    from failback.model.record import RunRecord, ServerHistory
     from failback.model.run import RunState
     from failback.server_return import AwsSide
 
@@ -20,23 +20,26 @@ _NOT_TRIED = "the run ended before it was given back"
 
 
 def is_unreturned(server: ServerHistory) -> bool:
-    """Whether it has failed with something of it changed, and not all of that was undone."""
+    """Whether something of it was changed and not all of that undone, though it isn't home and its run has ended.
+
+    Where even its end couldn't be noted, nothing was given back.
+    """
     outcome = server.record.outcome
-    if outcome is None or outcome.outcome != "failed" or server.record.before is None:
+    if (outcome is not None and outcome.outcome != "failed") or server.record.before is None:
         return False
     returned = noted(server.stages, STAGE, Returned)
     return returned is None or bool(returned.left)
 
 
-def as_a_whole(server: ServerHistory, run: str) -> Sequence[LeftBehind]:
-    """What's left of a server that wasn't given back at all: whatever its run made and changed."""
-    if not is_unreturned(server) or noted(server.stages, STAGE, Returned) is not None:
+def as_a_whole(server: ServerHistory, run: RunRecord) -> Sequence[LeftBehind]:
+    """What's left of a server that wasn't given back at all: whatever its run, which has ended, made and changed."""
+    if run.status == "running" or not is_unreturned(server) or noted(server.stages, STAGE, Returned) is not None:
         return ()
     record, failed = server.record, [each for each in server.stages if each.stage == STAGE and each.error]
     why = f"giving it back failed: {failed[-1].error}: {failed[-1].advice}" if failed else _NOT_TRIED
     name = record.plan.hostname if record.plan else ""
     thing = Belonging(cloud="aws", kind="server", id=record.id, name=name)
-    return (LeftBehind(belonging=thing, why=why, command=f"failback clean-up {run}"),)
+    return (LeftBehind(belonging=thing, why=why, command=f"failback clean-up {run.run}"),)
 
 
 def note_returned(server: str, state: RunState, side: AwsSide) -> None:

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from tests.virtual.wire import Wire
     from tests.virtual.world import World
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [
+    pytest.mark.timeout(1200),
+    # What a killed process leaves open is left open here, too.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.mark.parametrize("way", ["new", "helper"])
