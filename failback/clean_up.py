@@ -18,7 +18,7 @@ from failback.model.ending import Outcome
 from failback.model.facts import Facts
 from failback.run_over import is_over, say_over
 from failback.stopping import stop_of, stopped_by
-from failback.unreturned import is_unreturned
+from failback.unreturned import unreturned
 
 if TYPE_CHECKING:
     from failback.model.record import RunHistory, RunRecord
@@ -143,7 +143,7 @@ def clean_up_faults(history: RunHistory | None, run: str, target: object) -> lis
     if history is None:
         return [f"clean_up: there is no run {run!r}"]
     record, faults = history.record, []
-    if came_to_its_own_end(record) and not any(is_unreturned(each) for each in history.servers):
+    if came_to_its_own_end(record) and not unreturned(history):
         faults.append(f"clean_up: run {run} came to its own end, and gave back what was to be; its report says what")
     if target != record.target:
         faults.append(f"target: run {run} was one of target {record.target!r}; name that")

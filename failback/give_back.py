@@ -24,7 +24,7 @@ from failback.model.stage import Progress, StageResult, cursor_of
 from failback.naming import server_lock
 from failback.server_end import has_come_home, is_rehearsed, settle_failed, settle_rehearsed
 from failback.server_return import ServerReturn, Standing, hold, rules_of
-from failback.unreturned import is_unreturned, note_returned
+from failback.unreturned import note_returned, unreturned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -134,7 +134,7 @@ class _Returning:
         history = self.side.run_log.read(self.state.run.id) if self.state.goal == "clean_up" else None
         if history is None or not came_to_its_own_end(history.record):
             return ()
-        return {each.record.id for each in history.servers if is_unreturned(each)}
+        return {each.record.id for each in unreturned(history)}
 
     def _clear_run(self) -> None:
         told = len(self.clearing.left)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from failback.clean_up import came_to_its_own_end
 from failback.run_over import at_work, say_over
 from failback.sweep import LEASE
-from failback.unreturned import is_unreturned
+from failback.unreturned import unreturned
 
 if TYPE_CHECKING:
     from failback.model.run import RunState
@@ -43,4 +43,4 @@ def has_ended_itself(state: RunState, side: AwsSide) -> bool:
     history = side.run_log.read(state.run.id)
     if history is None or not came_to_its_own_end(history.record):
         return False
-    return not any(is_unreturned(each) for each in history.servers)
+    return not unreturned(history)

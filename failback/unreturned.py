@@ -11,7 +11,7 @@ from failback.provenance import noted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from failback.model.record import RunRecord, ServerHistory
+    from failback.model.record import RunHistory, RunRecord, ServerHistory
     from failback.model.run import RunState
     from failback.server_return import AwsSide
 
@@ -29,6 +29,14 @@ def is_unreturned(server: ServerHistory) -> bool:
         return False
     returned = noted(server.stages, STAGE, Returned)
     return returned is None or bool(returned.left)
+
+
+def unreturned(history: RunHistory) -> Sequence[ServerHistory]:
+    """Those of a run that has ended; none where all went well."""
+    outcome = history.record.outcome
+    if outcome is not None and outcome.outcome == "done":
+        return ()
+    return [each for each in history.servers if is_unreturned(each)]
 
 
 def as_a_whole(server: ServerHistory, run: RunRecord) -> Sequence[LeftBehind]:
