@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from tests.virtual.world import World
 
 pytestmark = [
-    pytest.mark.timeout(1200),
+    pytest.mark.battery,
+    pytest.mark.timeout(2400),
     # What a killed process leaves open is left open here, too.
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -23,7 +23,8 @@ CAUSE = 2048
 """Bytes of each failure's cause."""
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.battery
+@pytest.mark.timeout(1800)
 def test_500_servers_with_long_causes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     iso = ClientIso().write(tmp_path)
     with open_world(tmp_path / "world", iso) as world:
