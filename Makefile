@@ -44,7 +44,7 @@ boot-matrix: setup ## boot the image on two firmwares and three buses, and the V
 	@$(PY) -m pytest -m matrix tests/e2e -v
 
 battery: setup ## every call of whole runs disturbed in turn, and 500 servers at once, in virtual time; a table of how each ended
-	@$(PY) -m pytest -q -s -m battery tests/virtual -o log_level=ERROR | grep -v '^{'
+	@set -o pipefail; $(PY) -m pytest -q -s -m battery tests/virtual -o log_level=ERROR | grep -v '^{'
 
 fuzz: setup ## 100,000 damaged ISOs and initrds
 	@$(PY) tests/fuzz/fuzz_readers.py --count 100000
