@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from failback.clearing import Cloud, Guard, Result
-    from failback.model.record import RunRecord
+    from failback.model.record import RunHistory, RunRecord
     from failback.model.run import RunState
     from failback.model.server import ServerRecord
     from failback.server_return import AwsSide
@@ -131,7 +131,7 @@ class _Returning:
     @cached_property
     def _only(self) -> Collection[str]:
         """Of a run that came to its own end, the servers that giving back failed for: the others stay as they are."""
-        history = self.side.run_log.read(self.state.run.id) if self.state.goal == "clean_up" else None
+        history = self._history if self.state.goal == "clean_up" else None
         if history is None or not came_to_its_own_end(history.record):
             return ()
         return {each.record.id for each in unreturned(history)}
@@ -198,7 +198,10 @@ class _Returning:
         record = self._record
         return record.goal if record else self.state.goal
 
-    @cached_property
+    @property
     def _record(self) -> RunRecord | None:
-        history = self.side.run_log.read(self.state.run.id)
-        return history.record if history else None
+        return self._history.record if self._history else None
+
+    @cached_property
+    def _history(self) -> RunHistory | None:
+        return self.side.run_log.read(self.state.run.id)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from failback.clouds.google.labels import labels_in, tags_text
 from failback.clouds.google.operations import settled
 from failback.clouds.google.owners import check_maker
-from failback.clouds.google.place import last_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,12 +54,3 @@ def begin_address(place: GooglePlace, machine: str, tags: Mapping[str, str]) -> 
         description=tags_text(tags),
     )
     return place.clients.addresses.insert_unary(project=place.project, region=place.region, address_resource=body)
-
-
-def labels_of_address(address: compute.Address, machines: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-    """Whose an address is, in labels: its machine's where one uses it, else its maker's.
-
-    `machines` are the labels of the target's machines by name; a machine that isn't among them is nobody's.
-    """
-    users = [last_part(user) for user in address.users]
-    return machines.get(users[0], {}) if users else labels_in(address.description)

@@ -139,27 +139,23 @@ class GooglePlace:
 
     def disk(self, name: str) -> compute.Disk | None:
         """A persistent disk of the zone."""
-        return self.found(lambda: self.clients.disks.get(project=self.project, zone=self.zone, disk=name))
+        return found(lambda: self.clients.disks.get(project=self.project, zone=self.zone, disk=name))
 
     def snapshot(self, name: str) -> compute.Snapshot | None:
         """A snapshot of a disk."""
-        return self.found(lambda: self.clients.snapshots.get(project=self.project, snapshot=name))
+        return found(lambda: self.clients.snapshots.get(project=self.project, snapshot=name))
 
     def machine(self, name: str) -> compute.Instance | None:
         """A virtual machine of the zone."""
-        return self.found(lambda: self.clients.instances.get(project=self.project, zone=self.zone, instance=name))
+        return found(lambda: self.clients.instances.get(project=self.project, zone=self.zone, instance=name))
 
     def image(self, name: str) -> compute.Image | None:
         """An image of the project's own."""
-        return self.found(lambda: self.clients.images.get(project=self.project, image=name))
+        return found(lambda: self.clients.images.get(project=self.project, image=name))
 
     def address(self, name: str) -> compute.Address | None:
         """An address of the region that's kept."""
-        return self.found(lambda: self.clients.addresses.get(project=self.project, region=self.region, address=name))
-
-    def found(self, get: Callable[[], T]) -> T | None:
-        """What there is, or None where there's nothing of that name."""
-        return found(get)
+        return found(lambda: self.clients.addresses.get(project=self.project, region=self.region, address=name))
 
 
 def found(get: Callable[[], T]) -> T | None:

@@ -5,6 +5,7 @@ Each function gives True once its thing is gone, False while something is still 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from failback.clouds.google.labels import labels_in
@@ -13,7 +14,7 @@ from failback.clouds.google.owners import check_ours
 from failback.clouds.google.upload import storage_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from failback.clouds.google.place import GooglePlace
 
@@ -25,52 +26,33 @@ GONE_SECONDS = 5.0
 
 def remove_machine(place: GooglePlace, name: str) -> bool:
     """Remove a virtual machine, and those of its disks that go with it (autoDelete); the others stay."""
-    machine = place.machine(name)
-    if machine is None:
-        return True
-    check_ours("machine", name, machine.labels)
-    instances = place.clients.instances
-    return _begun(place, lambda: instances.delete_unary(project=place.project, zone=place.zone, instance=name))
+    delete = partial(place.clients.instances.delete_unary, project=place.project, zone=place.zone, instance=name)
+    return _removed(place, "machine", name, place.machine(name), delete)
 
 
 def remove_address(place: GooglePlace, name: str) -> bool:
     """Give an address back."""
     address = place.address(name)
-    if address is None:
-        return True
-    check_ours("address", name, labels_in(address.description))
-    addresses = place.clients.addresses
-    return _begun(place, lambda: addresses.delete_unary(project=place.project, region=place.region, address=name))
+    delete = partial(place.clients.addresses.delete_unary, project=place.project, region=place.region, address=name)
+    return _removed(place, "address", name, address, delete, labels_in(address.description) if address else None)
 
 
 def remove_disk(place: GooglePlace, name: str) -> bool:
     """Remove a disk."""
-    disk = place.disk(name)
-    if disk is None:
-        return True
-    check_ours("disk", name, disk.labels)
-    disks = place.clients.disks
-    return _begun(place, lambda: disks.delete_unary(project=place.project, zone=place.zone, disk=name))
+    delete = partial(place.clients.disks.delete_unary, project=place.project, zone=place.zone, disk=name)
+    return _removed(place, "disk", name, place.disk(name), delete)
 
 
 def remove_snapshot(place: GooglePlace, name: str) -> bool:
     """Remove a snapshot."""
-    snapshot = place.snapshot(name)
-    if snapshot is None:
-        return True
-    check_ours("snapshot", name, snapshot.labels)
-    snapshots = place.clients.snapshots
-    return _begun(place, lambda: snapshots.delete_unary(project=place.project, snapshot=name))
+    delete = partial(place.clients.snapshots.delete_unary, project=place.project, snapshot=name)
+    return _removed(place, "snapshot", name, place.snapshot(name), delete)
 
 
 def remove_image(place: GooglePlace, name: str) -> bool:
     """Remove an image; disks that were made of it stay."""
-    image = place.image(name)
-    if image is None:
-        return True
-    check_ours("image", name, image.labels)
-    images = place.clients.images
-    return _begun(place, lambda: images.delete_unary(project=place.project, image=name))
+    delete = partial(place.clients.images.delete_unary, project=place.project, image=name)
+    return _removed(place, "image", name, place.image(name), delete)
 
 
 def remove_object(place: GooglePlace, name: str) -> bool:
@@ -89,12 +71,22 @@ def remove_object(place: GooglePlace, name: str) -> bool:
     return True
 
 
-def _begun(place: GooglePlace, begin: Callable[[], Any]) -> bool:
-    """Whether the removal ends soon."""
+def _removed(
+    place: GooglePlace,
+    kind: str,
+    name: str,
+    found: Any,  # noqa: ANN401 - the SDK's model of any kind, None for what isn't there
+    delete: Callable[[], Any],
+    labels: Mapping[str, str] | None = None,
+) -> bool:
+    """Whether it's gone, or will be soon; `labels` are given where the thing itself has none."""
     from google.api_core.exceptions import BadRequest, Conflict, NotFound
 
+    if found is None:
+        return True
+    check_ours(kind, name, found.labels if labels is None else labels)
     try:
-        return settled(place, begin(), GONE_SECONDS)
+        return settled(place, delete(), GONE_SECONDS)
     except NotFound:
         return True
     except (BadRequest, Conflict) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from failback.clouds.google.place import found
 from failback.errors import CloudRefused
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Sizes:
             return None
         place = self.place
         get = place.clients.machine_types.get
-        return place.found(lambda: get(project=place.project, zone=place.zone, machine_type=wish))
+        return found(lambda: get(project=place.project, zone=place.zone, machine_type=wish))
 
     def _read(self) -> dict[str, compute.MachineType]:
         listed = self.place.clients.machine_types.list(project=self.place.project, zone=self.place.zone)
