@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from failback.contracts import StageContract, read_contracts
 from failback.errors import PackageIncomplete
 from failback.image.grub import BOOT_FILE, CORE_FILE, EFI_FILE, VERSION_FILE, load_grub
+from stacks.compute_parts import names_in
 from stacks.imports import Reached, reachable
 from stacks.wheels import Wheels, WheelSet, compile_all, install
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 
 AWS_LIMIT = 60 * 10**6
-HOME_LIMIT = 160 * 10**6
+HOME_LIMIT = 110 * 10**6
 """Bytes that a package may have, unpacked. Lambda takes 250 MiB; what is larger than these takes longer to start."""
 
 GRUB = "grub"
@@ -123,12 +124,14 @@ class Workshop:
         return reachable(self.root, [function.handler.rpartition(".")[0], "lambdas.connections", *named])
 
     def wheel_set(self, function: Function) -> WheelSet:
-        """The requirements of a function: AWS's, and its home's; botocore's models of the services that stages use."""
+        """The requirements of a function, AWS's and its home's, and what of the large libraries is used."""
         homes = [self._home(function.home)] if function.home else []
         files = tuple(folder / _REQUIREMENTS for folder in (self._home("aws"), *homes))
         stages = [Function(stage, contract) for stage, contract in self.contracts.items()]
         services = [each.services for each in (*stages, *self.doors)]
-        return WheelSet(files, self.root / "constraints.txt", self.python, frozenset().union(*services))
+        adapter = (path for home in homes for path in sorted(home.rglob("*.py")))
+        compute = names_in(path.read_text(encoding="utf-8") for path in adapter)
+        return WheelSet(files, self.root / "constraints.txt", self.python, frozenset().union(*services), compute)
 
     def make(self, function: Function) -> Asset:
         """The function's package, made only if one of its inputs has changed; raises PackageIncomplete."""

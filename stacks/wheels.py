@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from failback.errors import PackageIncomplete
+from stacks.compute_parts import prune_compute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +28,7 @@ PLATFORM = "manylinux2014_x86_64"
 
 _KEPT = 6
 """Sets that stay: those of two or three deployments. Packages keep the files that they link to."""
-_RULES = 1
+_RULES = 2
 """Goes up when what is pruned, or how it's compiled, changes."""
 # pip's own notes, which differ from machine to machine, and what nobody imports in a function.
 _PIP_FILES = ("bin", *(f"*.dist-info/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")))
@@ -40,6 +41,12 @@ _NEVER_IMPORTED = (
     # zstandard's second backend, for Pythons other than CPython.
     "zstandard/_cffi*.so",
     "zstandard/backend_cffi.py",
+    # Google's second name for all of Compute, and Storage by gRPC.
+    "google/cloud/compute",
+    "google/cloud/storage/asyncio",
+    "google/cloud/storage/_experimental",
+    "google/cloud/_storage",
+    "google/cloud/_storage_v2",
 )
 # What botocore reads for every service, beside the folders that are called after one.
 _SERVICES_ALWAYS = frozenset({"sts"})
@@ -47,17 +54,22 @@ _SERVICES_ALWAYS = frozenset({"sts"})
 
 @dataclass(frozen=True, slots=True)
 class WheelSet:
-    """What to install: requirement files, their pins, Lambda's Python, and the AWS services that are called."""
+    """What to install: requirement files, their pins, Lambda's Python, and the AWS services that are called.
+
+    `compute` names the clients and messages of Google's library for Compute that are used, where that is installed.
+    """
 
     files: tuple[Path, ...]
     constraints: Path
     python: str
     services: frozenset[str]
+    compute: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
         """Hash of all of it: another key, another installation."""
-        rules: list[object] = [_RULES, PLATFORM, self.python, sorted(self.services | _SERVICES_ALWAYS)]
+        services = sorted(self.services | _SERVICES_ALWAYS)
+        rules: list[object] = [_RULES, PLATFORM, self.python, services, sorted(self.compute)]
         texts = [path.read_text(encoding="utf-8") for path in (*self.files, self.constraints)]
         return hashlib.sha256(json.dumps([*rules, *texts]).encode()).hexdigest()[:20]
 
@@ -82,6 +94,8 @@ def install(wanted: WheelSet, cache: Path) -> Wheels:
                 folder = Path(half) / "packages"
                 _pip(wanted, folder)
                 _prune(folder, wanted.services | _SERVICES_ALWAYS)
+                if wanted.compute:
+                    prune_compute(folder / "google/cloud/compute_v1", wanted.compute)
                 digest = content_hash(folder)
                 compile_all(folder, wanted.python)
                 folder.rename(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -114,6 +115,43 @@ def test_clients_of_all_services_that_a_stage_may_call_can_be_made(
     data = made(function).folder / "botocore/data"
     assert not (data / "rds").exists()
     assert {path.name for path in data.iterdir() if path.is_dir()} >= set(services)
+
+
+MESSAGES_OF_A_PACKAGE = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import compute_v1
+from failback.clouds.google.place import GoogleClients
+url = "http://127.0.0.1:9"
+clients = GoogleClients("p", AnonymousCredentials(), compute_url=url, storage_url=url)
+made = {name: type(getattr(clients, name)).__name__ for name in GoogleClients.__annotations__}
+kinds = {name: kind for name in compute_v1.__all__ if hasattr(kind := getattr(compute_v1, name), "pb")}
+fields = {name: [[each.number, each.name, each.type, each.message_type.name if each.message_type else ""]
+                 for each in kind.pb().DESCRIPTOR.fields] for name, kind in kinds.items()}
+print(json.dumps([made, fields]))
+"""
+
+
+def test_all_clients_of_google_can_be_made_and_their_messages_are_whole(made: Callable[[Function], Asset]) -> None:
+    """Most of the library for Compute is pruned; what's left is the same as in the whole one."""
+    from google.cloud import compute_v1 as whole
+
+    from failback.clouds.google.place import GoogleClients
+
+    folder = made(next(function for function in FUNCTIONS if function.home == "google")).folder
+    command = [sys.executable, "-I", "-S", "-c", MESSAGES_OF_A_PACKAGE, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    clients, fields = json.loads(done.stdout)
+    assert set(clients) == set(GoogleClients.__annotations__)
+    assert len(fields) < len(whole.__all__) // 4
+    for name, each in fields.items():
+        descriptor = getattr(whole, name).pb().DESCRIPTOR
+        assert each == [
+            [field.number, field.name, field.type, field.message_type.name if field.message_type else ""]
+            for field in descriptor.fields
+        ], name
 
 
 def test_a_second_installation_gives_the_same_package(
