@@ -22,8 +22,8 @@ $(READY): pyproject.toml constraints.txt
 grub: packages $(READY)
 	@test -s build/grub/version || $(PY) -m assets.grub_images build/grub
 
-demo: setup ## the main job on embedded clouds: a client image made and booted at home for real, a server replicated by it, launched and booted there; ends with a table of times
-	@$(PY) -m localcloud.demo
+demo: setup ## the main job on embedded clouds: a client image made and booted at home for real, a server replicated by it, launched and booted there; ends with a table of times; TARGET=google instead of azure
+	@$(PY) -m localcloud.demo "$(or $(TARGET),azure)"
 
 test: setup ## all tests: the fast ones with coverage, the embedded clouds, then real boots by BIOS and UEFI
 	@./setup/tests.sh
@@ -49,10 +49,12 @@ battery: setup ## every call of whole runs disturbed in turn, and 500 servers at
 fuzz: setup ## 100,000 damaged ISOs and initrds
 	@$(PY) tests/fuzz/fuzz_readers.py --count 100000
 
-bench: setup ## how quick the conversion and the transfers are, against their limits and against others
-	@$(PY) benchmarks/convert.py
+bench: setup ## how quick the conversions and the transfers are, against their limits and against others
+	@./setup/packages.sh pigz
+	@$(PY) -m benchmarks.convert
 	@$(PY) -m benchmarks.transfer
 	@$(PY) -m benchmarks.gcetar
+	@$(PY) -m benchmarks.upload
 
 clean: ## remove what was built; the virtual environment stays
 	rm -rf build cdk.out .coverage .pytest_cache .mypy_cache .ruff_cache

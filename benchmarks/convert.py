@@ -8,7 +8,7 @@ it; its boot loader, kernel package and conversion by hand are left out, so that
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
 import shutil
 import statistics
@@ -17,44 +17,37 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.commands import MIB, copy_command, measure, measure_build, warm
 from localcloud.standin.build import build_standin
 
 RUNS = 5
-MIB = 1024 * 1024
 # The sample's own disk has 30 GiB; 8 GiB spare this machine and are kinder to it.
 SAMPLE_DISK = 8 * 1024 * MIB
 TARGETS = "to reach: at most 2x dd, at least 25x faster than the sample's procedure, peak memory under 256 MiB"
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Medians over the runs: seconds, seconds of checking apart, and the highest memory in MiB."""
-
-    seconds: float
-    check_seconds: float = 0.0
-    memory: float = 0.0
-
-
 def main() -> None:
     """Measure all and print one table."""
-    iso = build_standin(Path("build/standin"), size="real")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="with the small stand-in ISO, to see that all runs")
+    iso = build_standin(Path("build/standin"), size="small" if parser.parse_args().small else "real")
     console = Console(width=110)
     console.print(f"{iso.name}: {iso.stat().st_size / MIB:,.0f} MiB, {RUNS} runs each, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory(dir=iso.parent) as folder:
         work = Path(folder)
-        _warm(iso)
-        limit = _command(work, ["dd", f"if={iso}", f"of={work}/out", "bs=1M", "conv=fsync", "status=none"])
+        out = work / "out"
+        warm(iso)
+        limit = measure(out, copy_command(iso, out), RUNS)
         rows = [
             ("dd conv=fsync of the ISO (the limit)", limit),
-            ("failback image build --format raw", _ours(work, iso, "raw")),
-            ("failback image build --format vhd", _ours(work, iso, "vhd")),
-            ("qemu-img convert -O vpc of the ISO", _command(work, _qemu_img(iso, work / "out"))),
+            ("failback image build --format raw", measure_build(out, iso, "raw", RUNS)),
+            ("failback image build --format vhd", measure_build(out, iso, "vhd", RUNS)),
+            ("qemu-img convert -O vpc of the ISO", measure(out, _qemu_img(iso, out), RUNS)),
         ]
         sample = _sample(work, iso)
     table = Table("what", "seconds", "check, apart", "x dd", "peak MiB")
@@ -78,56 +71,6 @@ def main() -> None:
 
 def _shown(value: float) -> str:
     return f"{value:.2f}" if value else ""
-
-
-def _warm(path: Path) -> None:
-    with path.open("rb") as source:
-        while source.read(MIB):
-            pass
-
-
-def _command(work: Path, command: list[str]) -> Measured:
-    return Measured(statistics.median(_synced(work / "out", command) for _ in range(RUNS)))
-
-
-def _synced(output: Path, command: list[str]) -> float:
-    """Seconds until the command's output is on its medium."""
-    output.unlink(missing_ok=True)
-    os.sync()
-    seconds, _, _ = _run(command)
-    began = time.monotonic()
-    with output.open("rb") as written:
-        os.fsync(written.fileno())
-    return seconds + time.monotonic() - began
-
-
-def _run(command: list[str]) -> tuple[float, float, str]:
-    """Seconds, peak memory in MiB, standard output."""
-    began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    output = process.stdout.read()
-    process.stdout.close()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{command[0]} failed with {process.returncode}")
-    return time.monotonic() - began, usage.ru_maxrss / 1024, output
-
-
-def _ours(work: Path, iso: Path, image_format: str) -> Measured:
-    command = [sys.executable, "-m", "cli.main", "image", "build", str(iso), "--format", image_format]
-    command += ["-o", str(work / "out"), "--json"]
-    seconds, checks, memory = [], [], []
-    for _ in range(RUNS):
-        (work / "out").unlink(missing_ok=True)
-        os.sync()
-        taken, peak, output = _run(command)
-        check = json.loads(output)["check_seconds"]
-        seconds.append(taken - check)
-        checks.append(check)
-        memory.append(peak)
-    return Measured(statistics.median(seconds), statistics.median(checks), max(memory))
 
 
 def _qemu_img(iso: Path, output: Path) -> list[str]:

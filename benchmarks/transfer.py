@@ -9,11 +9,8 @@ do here. No blob client sends a checksum. `--real` takes an ISO of the real size
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
-import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.transfer_clouds import CloudProcess, cloud_process
+from benchmarks.transfer_work import job_process
 from localcloud.standin.build import build_standin
 
 if TYPE_CHECKING:
@@ -63,12 +61,8 @@ class Bench:
 
     def job(self, row: str, job: str, **arguments: object) -> Took:
         """Do one job in a process of its own."""
-        command = [sys.executable, "-m", "benchmarks.transfer_jobs", job, json.dumps(arguments)]
         environment = {**os.environ, **self.clouds.environment}
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{job} failed with {done.returncode}")
-        facts = json.loads(done.stdout)
+        facts = job_process("benchmarks.transfer_jobs", job, arguments, environment)
         seconds, processor, peak = (facts.pop(name) for name in ("seconds", "processor", "peak_mib"))
         self.took[row].append(Took(seconds, processor, peak, self.clouds.ask("sent"), facts))
         return self.took[row][-1]

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import resource
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.transfer_clouds import BUCKET, REGION
 from benchmarks.transfer_pages import bring_home, pages_ours, pages_sdk
-from benchmarks.transfer_work import Json, Stopwatch, to_the_end
+from benchmarks.transfer_work import Json, Stopwatch, do_named_job, to_the_end
 from failback.clouds.aws.client_iso import published_iso
 from failback.clouds.aws.machine_images import Ec2MachineImages
 from failback.clouds.aws.objects import S3Objects, S3Uploads
@@ -199,10 +196,7 @@ JOBS: dict[str, Callable[..., Json]] = {
 
 def main() -> None:
     """Do the job that's named on the command line."""
-    watch = Stopwatch()
-    result = JOBS[sys.argv[1]](watch, **json.loads(sys.argv[2]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(result | {"seconds": watch.seconds, "processor": watch.processor, "peak_mib": peak}))
+    do_named_job(JOBS)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs the Debian packages that are missing: as root, else through sudo, else a list of what is missing.
+# Installs the Debian packages that are missing: as root, else through sudo, else a list of what is missing. Those named
+# as arguments are wanted too.
 set -eu
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/sbin:/sbin"
-wanted=$(sed -e 's/#.*//' setup/packages.txt)
+wanted="$(sed -e 's/#.*//' setup/packages.txt) $*"
 # Debian's Python can't make virtual environments by itself; another one, named by PYTHON or first on PATH, mostly can.
 if ! "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null; then
     wanted="$wanted python3 python3-venv"

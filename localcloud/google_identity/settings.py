@@ -20,13 +20,16 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "roles/iam.serviceAccountUser": ("iam.serviceAccounts.actAs",),
     "roles/iam.workloadIdentityUser": ("iam.serviceAccounts.getAccessToken",),
     "roles/storage.admin": ("storage.*",),
-    "roles/storage.objectAdmin": ("storage.objects.*",),
-    "roles/storage.objectCreator": ("storage.objects.create",),
-    "roles/storage.objectUser": ("storage.objects.*",),
+    "roles/storage.objectAdmin": ("storage.objects.*", "storage.multipartUploads.*"),
+    "roles/storage.objectCreator": (
+        "storage.objects.create", "storage.multipartUploads.abort", "storage.multipartUploads.create",
+    ),
+    "roles/storage.objectUser": ("storage.objects.*", "storage.multipartUploads.*"),
     "roles/storage.objectViewer": ("storage.objects.get", "storage.objects.list"),
     "roles/storage.legacyBucketReader": ("storage.buckets.get", "storage.objects.list"),
     "roles/storage.legacyBucketWriter": (
         "storage.buckets.get", "storage.objects.create", "storage.objects.delete", "storage.objects.list",
+        "storage.multipartUploads.*",
     ),
 }  # fmt: skip
 """The permissions, as patterns, of Google's roles, as far as the embedded services ask for them."""

@@ -79,6 +79,25 @@ class Promise(_Record):
     md5: str | None = None
 
 
+class PartRecord(_Record):
+    """A part of a multipart upload: its file, and its checksums in base64."""
+
+    file: str
+    size: int
+    md5: str
+    crc32c: str
+
+
+class MultipartRecord(_Record):
+    """A multipart upload that's neither complete nor aborted; `parts` by their numbers."""
+
+    id: str
+    name: str
+    started: datetime
+    properties: Properties
+    parts: dict[int, PartRecord] = {}
+
+
 class SessionRecord(_Record):
     """A resumable upload; `total` is known once it was said, `made` is the object that it became."""
 

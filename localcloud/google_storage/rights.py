@@ -1,6 +1,6 @@
 """Which permission an operation of Cloud Storage needs, on what.
 
-Source: Cloud Storage documentation, "IAM permissions for JSON methods".
+Sources: Cloud Storage documentation, "IAM permissions for JSON methods" and "IAM permissions for XML requests".
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ PERMISSIONS: Mapping[str, tuple[str, ...]] = {
     "objects.delete": ("storage.objects.delete",),
     "objects.compose": ("storage.objects.create", "storage.objects.get"),
     "objects.insert": ("storage.objects.create",),
+    "multipart.initiate": ("storage.multipartUploads.create", "storage.objects.create"),
+    "multipart.upload": ("storage.multipartUploads.create", "storage.objects.create"),
+    "multipart.complete": ("storage.multipartUploads.create", "storage.objects.create"),
+    "multipart.abort": ("storage.multipartUploads.abort",),
 }
 REPLACE = "storage.objects.delete"
 _SCOPE = "https://www.googleapis.com/auth/devstorage."

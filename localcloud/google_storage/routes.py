@@ -1,6 +1,6 @@
 """Which operation a request is, by its method and its path, and what its query may hold; the rest isn't emulated.
 
-Source: Cloud Storage JSON API reference v1 (paths, parameters).
+Sources: Cloud Storage JSON API reference v1 (paths, parameters); of the XML API only "XML API multipart uploads".
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -23,13 +23,14 @@ _GENERATION = frozenset({"generation"})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation; `takes` are the names of its query."""
+    """An operation; `takes` are the names of its query, which one of the XML API has all."""
 
     operation: str
     method: str
     path: re.Pattern[str]
     takes: frozenset[str]
     media: bool = False
+    xml: bool = False
 
 
 def _route(operation: str, method: str, path: str, *takes: frozenset[str], media: bool = False) -> Route:
@@ -57,6 +58,18 @@ ROUTES = (
 )
 
 
+def _xml(operation: str, method: str, *takes: str) -> Route:
+    return Route(operation, method, re.compile(f"/{_BUCKET}/(?P<name>.+)"), frozenset(takes), xml=True)
+
+
+XML_ROUTES = (
+    _xml("multipart.initiate", "POST", "uploads"),
+    _xml("multipart.upload", "PUT", "partNumber", "uploadId"),
+    _xml("multipart.complete", "POST", "uploadId"),
+    _xml("multipart.abort", "DELETE", "uploadId"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A route and the names in the request's path, decoded."""
@@ -72,9 +85,11 @@ def raw_path(environ: WSGIEnvironment) -> str:
     return str(sent).partition("?")[0] if sent else str(environ.get("PATH_INFO", ""))
 
 
-def find_route(method: str, path: str) -> Found | None:
+def find_route(environ: WSGIEnvironment) -> Found | None:
     """The operation of a request; None where there's none."""
-    for route in ROUTES:
+    method, path = str(environ["REQUEST_METHOD"]), raw_path(environ)
+    query = {name for name, _ in parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)}
+    for route in (*ROUTES, *(each for each in XML_ROUTES if each.takes == query)):
         match = route.path.fullmatch(path) if route.method == method else None
         if match is not None:
             names = {key: unquote(value) for key, value in match.groupdict().items()}

@@ -1,6 +1,6 @@
-"""Cloud Storage's JSON API as a WSGI application over a folder; it forgets nothing when the process ends.
+"""Cloud Storage's JSON API, and the XML API's multipart uploads, over a folder; nothing is forgotten when it ends.
 
-Source: Cloud Storage JSON API reference v1.
+Sources: Cloud Storage JSON API reference v1, "XML API multipart uploads".
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from werkzeug import Request
 
 from localcloud.azure.clock import Clock, SystemClock
 from localcloud.google_identity.refusal import JSON_TYPE, ApiRefusal
-from localcloud.google_storage import listing, object_calls, upload_calls
+from localcloud.google_storage import listing, multipart_calls, object_calls, upload_calls
 from localcloud.google_storage.bucket_calls import BucketCalls
 from localcloud.google_storage.exchange import Body, Reply, StorageRequest, headers_of, length_of
 from localcloud.google_storage.fault_shape import StorageShape
 from localcloud.google_storage.masks import masked
 from localcloud.google_storage.rights import Guard
-from localcloud.google_storage.routes import find_route, raw_path
+from localcloud.google_storage.routes import find_route
 from localcloud.google_storage.session_calls import Sessions
 from localcloud.google_storage.store import BucketStore
+from localcloud.google_storage.xml_shape import refusal_reply
 from localcloud.serving import serve_application
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from localcloud.google_identity.gate import Gate
+    from localcloud.google_storage.routes import Found, Route
     from localcloud.google_storage.store import Bucket
 
 # Headers of Google's own that change nothing here; any other one is refused.
 _KNOWN_HEADERS = frozenset({
     "x-goog-api-client", "x-goog-gcs-idempotency-token", "x-goog-hash", "x-goog-request-params",
 })  # fmt: skip
+_XML_HEADERS = ("x-goog-meta-", "x-goog-storage-class")
 _PHRASES = {308: "Resume Incomplete", 499: "Client Closed Request"}
 
 
@@ -80,9 +83,11 @@ class StorageService:
         return record.crc32c
 
     def open_uploads(self, bucket: str) -> int:
-        """Resumable uploads that have neither ended nor been cancelled."""
+        """Resumable and multipart uploads that have neither ended nor been cancelled."""
         found = self._store.find(bucket)
-        return sum(each.made is None and not each.cancelled for each in found.sessions()) if found else 0
+        if found is None:
+            return 0
+        return sum(each.made is None and not each.cancelled for each in found.sessions()) + found.multiparts()
 
     @contextmanager
     def serve(self, *, port: int = 0, application: WSGIApplication | None = None) -> Iterator[str]:
@@ -92,22 +97,21 @@ class StorageService:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
-        headers, body = headers_of(request), Body(environ["wsgi.input"], 0)
+        headers, body, found = headers_of(request), Body(environ["wsgi.input"], 0), find_route(environ)
         try:
             body.left = length_of(headers)
-            reply = self._answer(request, headers, body)
+            reply = self._answer(found, request, headers, body)
             if isinstance(reply.body, dict):
                 reply = replace(reply, body=masked(reply.body, request.args.get("fields")))
         except ApiRefusal as refusal:
-            reply = Reply(refusal.status, refusal.headers, refusal.body if refusal.status != 304 else ())
+            reply = _refusal(refusal, found)
         body.swallow()
         return _send(reply, start_response)
 
-    def _answer(self, request: Request, headers: Mapping[str, str], body: Body) -> Reply:
-        found = find_route(request.method, raw_path(request.environ))
+    def _answer(self, found: Found | None, request: Request, headers: Mapping[str, str], body: Body) -> Reply:
         if found is None:
             raise ApiRefusal(404, "notFound", "Not Found: the embedded Cloud Storage has no such method.")
-        _check_known(set(request.args) - found.route.takes, headers)
+        _check_known(set(request.args) - found.route.takes, headers, found.route)
         if any(len(request.args.getlist(name)) > 1 for name in request.args):
             raise ApiRefusal(400, "invalidParameter", "A parameter is given twice.")
         _check_values(request.args)
@@ -149,7 +153,19 @@ class StorageService:
                 return object_calls.delete_object(request, bucket)
             case "objects.compose":
                 return object_calls.compose_object(request, bucket, self._clock)
-        return self._insert(request, bucket)
+            case "objects.insert":
+                return self._insert(request, bucket)
+        return self._multipart(request, bucket)
+
+    def _multipart(self, request: StorageRequest, bucket: Bucket) -> Reply:
+        match request.route.operation:
+            case "multipart.initiate":
+                return multipart_calls.initiate(request, bucket, self._clock)
+            case "multipart.upload":
+                return multipart_calls.upload_part(request, bucket)
+            case "multipart.complete":
+                return multipart_calls.complete(request, bucket, self._clock)
+        return multipart_calls.abort(request, bucket)
 
     def _insert(self, request: StorageRequest, bucket: Bucket) -> Reply:
         match request.query.get("uploadType") if request.route.method == "POST" else None:
@@ -168,12 +184,19 @@ class StorageService:
         return bucket
 
 
-def _check_known(unknown: set[str], headers: Mapping[str, str]) -> None:
+def _refusal(refusal: ApiRefusal, found: Found | None) -> Reply:
+    if found is not None and found.route.xml:
+        return refusal_reply(refusal)
+    return Reply(refusal.status, refusal.headers, refusal.body if refusal.status != 304 else ())
+
+
+def _check_known(unknown: set[str], headers: Mapping[str, str], route: Route) -> None:
     for name in sorted(unknown):
         message = f"Invalid query parameter: \"{name}\" isn't known, or isn't emulated."
         raise ApiRefusal(400, "invalidParameter", message, location=("parameter", name))
     for name in sorted(headers):
-        if name.startswith("x-goog-") and name not in _KNOWN_HEADERS:
+        in_xml = route.xml and name.startswith(_XML_HEADERS)
+        if name.startswith("x-goog-") and name not in _KNOWN_HEADERS and not in_xml:
             message = f"The header {name} isn't known, or isn't emulated."
             raise ApiRefusal(400, "invalid", message, location=("header", name))
 

@@ -1,7 +1,7 @@
 """Buckets, objects and upload sessions in a folder that outlives the process; only records are held in memory.
 
-An object is a list of segments, files that never change once they're written. `<bucket>/objects` and `sessions` hold
-records, `data` the segments and what has come of uploads that aren't finished.
+An object is a list of segments, files that never change once they're written. `<bucket>/objects`, `sessions` and
+`multiparts` hold records, `data` the segments and what has come of uploads that aren't finished.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import secrets
 import threading
 from typing import TYPE_CHECKING
 
-from localcloud.google_storage.record import BucketRecord, ObjectRecord, SessionRecord
+from localcloud.google_storage.record import BucketRecord, MultipartRecord, ObjectRecord, SessionRecord
 from localcloud.objects.record import Segment
 from localcloud.objects.store import CHUNK
 
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_PARTS = ("objects", "sessions", "multiparts", "data")
+
+
 class Bucket:
     """One bucket's folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self.lock = folder, threading.RLock()
         self.record = BucketRecord.model_validate_json((folder / "bucket.json").read_bytes())
-        for name in ("objects", "sessions", "data"):
+        for name in _PARTS:
             (folder / name).mkdir(exist_ok=True)
         stored = (ObjectRecord.model_validate_json(path.read_bytes()) for path in (folder / "objects").glob("*.json"))
         self._objects = {record.name: record for record in stored}
@@ -126,6 +129,26 @@ class Bucket:
         """Know nothing of an upload any more; its bytes are the caller's business."""
         (self._folder / "sessions" / f"{session}.json").unlink(missing_ok=True)
 
+    def find_multipart(self, upload: str) -> MultipartRecord | None:
+        """A multipart upload by its id."""
+        path = self._multipart_file(upload)
+        return MultipartRecord.model_validate_json(path.read_bytes()) if path.exists() else None
+
+    def multiparts(self) -> int:
+        """How many multipart uploads are under way."""
+        return sum(1 for _ in (self._folder / "multiparts").glob("*.json"))
+
+    def keep_multipart(self, upload: MultipartRecord) -> None:
+        """Begin or change a multipart upload."""
+        upload.save(self._multipart_file(upload.id))
+
+    def forget_multipart(self, upload: str) -> None:
+        """Know nothing of a multipart upload any more; its parts are the caller's business."""
+        self._multipart_file(upload).unlink(missing_ok=True)
+
+    def _multipart_file(self, upload: str) -> Path:
+        return self._folder / "multiparts" / f"{hashlib.sha256(upload.encode()).hexdigest()}.json"
+
     def _object_file(self, name: str) -> Path:
         # A name may be longer than a file's, and hold any character.
         return self._folder / "objects" / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
@@ -176,7 +199,7 @@ class BucketStore:
             del self._buckets[name]
             folder = self._folder / name
             (folder / "bucket.json").unlink()
-            for part in ("objects", "sessions", "data"):
+            for part in _PARTS:
                 for path in (folder / part).iterdir():
                     path.unlink()
                 (folder / part).rmdir()

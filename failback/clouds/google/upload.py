@@ -10,6 +10,7 @@ itself), "Request preconditions".
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,6 @@ from failback.clouds.google.checksums import as_text, crc32c_of, from_text, join
 from failback.clouds.google.labels import label_key, label_value, labels_of
 from failback.errors import CloudBusy, FailbackError, ImportFailed
 from failback.naming import IMAGE_TAG
-from failback.pieces import Pieces
 from failback.transfer import AdaptiveGate, jittered, run_all
 
 if TYPE_CHECKING:
@@ -34,12 +34,10 @@ FOLDER = "images/"
 """What the names of all our objects begin with."""
 PART = 16 * MIB
 """Bytes of a part, whole times 256 KiB. At 60 MiB/s one takes a quarter of a second, its session 0.1 s more."""
-WINDOW = 4 * MIB
-"""Bytes read at once: parts are read while others are sent, so reading needn't be ahead of its own part."""
 MOST_SOURCES = 32
 
 START, MOST = 4, 8
-"""Parts at once. Each is in memory twice while it's sent: 256 MiB at most, in a function of 2 GiB."""
+"""Parts at once, read and sent by a thread each: 128 MiB at most."""
 ATTEMPTS = 6
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 60
 AGAIN_SECONDS, FIRST_WAIT, LONGEST_WAIT = 25.0, 0.2, 8.0
@@ -219,14 +217,15 @@ class _Sender:
 
         offset = index * self.upload.limits.part
         end = min(offset + self.upload.limits.part, self.content.size)
-        pieces = [self.content.read(at, min(WINDOW, end - at)) for at in range(offset, end, WINDOW)]
+        data = self.content.read(offset, end - offset)
         blob = self.upload.bucket.blob(self.upload.part_name(index))
         blob.metadata = dict(self.metadata)
-        checksum = crc32c_of(pieces)
+        checksum = crc32c_of([data])
         try:
             blob.upload_from_file(
-                Pieces(pieces),
-                size=end - offset,
+                # Read as a whole it gives what it was made of: a part is in memory once.
+                io.BytesIO(data),
+                size=len(data),
                 if_generation_match=0,
                 checksum="crc32c",
                 crc32c_checksum_value=as_text(checksum),
