@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.settings import read_settings
+from failback.errors import LocalCloudError
 
 if TYPE_CHECKING:
+    from failback.model.target import HomeName
     from localcloud.embedded.state_file import EmbeddedState
 
-app = typer.Typer(help="The embedded clouds: AWS and Azure on this machine, with no account.", no_args_is_help=True)
+app = typer.Typer(
+    help="The embedded clouds: AWS, Azure and Google Cloud on this machine, with no account.", no_args_is_help=True
+)
+
+
+class HomeChoice(StrEnum):
+    """Where servers may be taken."""
+
+    AZURE = "azure"
+    GOOGLE = "google"
 
 
 @app.command()
@@ -26,26 +38,33 @@ def up(
     servers: Annotated[
         int, typer.Option(help="Servers that a failover has left in AWS, to be taken home.", min=0, max=20)
     ] = 1,
+    home: Annotated[
+        list[HomeChoice] | None, typer.Option(help="Where they're taken; may be repeated. Default: azure.")
+    ] = None,
 ) -> None:
     """Start them and deploy the product into them; once they run, this command ends."""
     # Late: the embedded clouds' libraries take longer to load than everything else of the command.
     from localcloud.embedded.control import StartOptions, start, status
-    from localcloud.embedded.synthesis import TARGET
 
     folder = read_settings().local
     running = status(folder)
     if running is not None:
+        _check_homes(running, home or [])
         typer.echo(f"The embedded clouds run already (process {running.pid}); `failback local down` stops them.")
         return
-    typer.echo(f"Starting AWS and Azure on this machine; what they hold and say is kept in {folder}.")
+    typer.echo(f"Starting the clouds on this machine; what they hold and say is kept in {folder}.")
     began = time.monotonic()
+    homes: list[HomeName] = [each.value for each in home or ()]
+    options = StartOptions(iso=iso, servers=servers, homes=tuple(dict.fromkeys(homes)) or StartOptions().homes)
     try:
-        state = start(folder, StartOptions(iso=iso, servers=servers), on_progress=lambda step: _tell(step, began))
+        state = start(folder, options, on_progress=lambda step: _tell(step, began))
     except KeyboardInterrupt:
         typer.echo("Stopped; nothing of the embedded clouds runs.", err=True)
         raise typer.Exit(130) from None
     _show(state)
-    typer.echo(f"Now: `failback prepare {TARGET}` makes an image and boots it; `failback local down` stops the clouds.")
+    typer.echo(
+        f"Now: `failback prepare {state.target}` makes an image and boots it; `failback local down` stops the clouds."
+    )
 
 
 @app.command()
@@ -76,6 +95,17 @@ def show_status(*, json: Annotated[bool, typer.Option("--json", help="Print JSON
         raise typer.Exit(3)
 
 
+def _check_homes(running: EmbeddedState, wanted: list[HomeChoice]) -> None:
+    missing = [home for home in wanted if home not in running.targets.values()]
+    if missing:
+        message = (
+            f"The embedded clouds run already (process {running.pid}), with {' and '.join(running.targets)} alone. "
+            f"For {' and '.join(missing)} end them with `failback local down`, and start them again: they then begin "
+            "anew, empty."
+        )
+        raise LocalCloudError(message)
+
+
 def _tell(step: str, began: float) -> None:
     from cli.units import clock
 
@@ -84,16 +114,17 @@ def _tell(step: str, began: float) -> None:
 
 def _show(state: EmbeddedState) -> None:
     from cli.units import aligned
-    from localcloud.embedded.synthesis import TARGET
 
     rows = [
         ("process", f"{state.pid}, since {state.started:%Y-%m-%d %H:%M:%S %Z}".rstrip()),
         ("AWS", f"{state.aws_url} ({state.region})"),
         ("Azure", f"{state.azure_url}, blobs {state.blob_url}, CA {state.ca_file}"),
+        ("Google", f"{state.google_url}, storage {state.google_storage_url}"),
         ("client ISO", f"{state.iso}{' (stand-in)' if state.iso_is_standin else ''}"),
         ("stack", state.stack),
+        *(("target", f"{name}, at {home.title()}") for name, home in state.targets.items()),
         *(row for name, value in sorted(state.outputs.items()) for row in _output(name, value)),
-        *(("server", f"{each.id} ({each.name}): failback start {TARGET} {each.id}") for each in state.servers),
+        *(("server", f"{each.id} ({each.name}): failback start {state.target} {each.id}") for each in state.servers),
     ]
     typer.echo("The embedded clouds run.")
     typer.echo("\n".join(f"  {line}" for line in aligned(rows)))

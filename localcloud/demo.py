@@ -1,4 +1,5 @@
-"""`make demo`: the product's own commands on embedded clouds, from a client ISO to a server that has booted at home.
+"""`make demo [TARGET=google]`: the product's own commands on embedded clouds, from a client ISO to a server that has
+booted at home.
 
 Each command line is shown before it's run, and can be typed by hand. The clouds are the demo's own: others that run
 from this checkout aren't touched, and these are gone when it ends, however it ends.
@@ -17,11 +18,11 @@ from rich.console import Console
 
 from failback.errors import FailbackError, LocalCloudError
 from localcloud.demo_commands import FOLDER, Demo, account
+from localcloud.demo_homes import home_named
 from localcloud.demo_server import take_home
 from localcloud.embedded.control import ROOT, starting, status
 from localcloud.embedded.image_hashes import hash_file, image_hashes
 from localcloud.embedded.state_file import start_of
-from localcloud.embedded.synthesis import TARGET
 from localcloud.guests.console_follower import following
 from localcloud.lambda_runner.usage import descendants
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from localcloud.demo_homes import DemoHome
     from localcloud.embedded.clouds import Client
     from localcloud.embedded.state_file import EmbeddedState
 
@@ -38,16 +40,18 @@ SEARCH_ONLY = ["find_client_image", "write_report"]
 """The stages of a run that finds everything there already."""
 
 
-def main() -> int:
-    """Run it all; returns the process's exit code."""
+def main(arguments: list[str]) -> int:
+    """Run it all; returns the process's exit code. The first of the arguments is the home, Azure where there's none."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     demo, code = Demo(Console(soft_wrap=True), drawn=sys.stdout.isatty()), 0
     try:
+        home = home_named(*(arguments[:1] or ["azure"]))
         refuse_company(FOLDER)
-        _show(demo)
+        _show(demo, home)
     except FailbackError as error:
-        demo.say(demo.closing())
+        if demo.rows:
+            demo.say(demo.closing())
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -74,27 +78,27 @@ def refuse_company(folder: Path) -> None:
         raise LocalCloudError(message)
 
 
-def _show(demo: Demo) -> None:
-    demo.say("AWS and Azure on this machine, the product deployed into them. To try by hand what follows:")
+def _show(demo: Demo, home: DemoHome) -> None:
+    demo.say(f"AWS and {home.title} on this machine, the product deployed into them. To try by hand what follows:")
     demo.say(f"$ export DRS_FAILBACK_LOCAL={FOLDER.relative_to(ROOT)}", style="bold")
-    with _clouds(demo) as clouds:
-        _first(demo)
-        _again(demo)
+    with _clouds(demo, home) as clouds:
+        _first(demo, home)
+        _again(demo, home)
         demo.run(f"failback report {FIRST}", "its timeline, and what the image at home is made of")
-        _same_bytes(demo, clouds)
-        take_home(demo, clouds, _client(clouds))
+        _same_bytes(demo, home, clouds)
+        take_home(demo, home, clouds, _client(clouds))
 
 
 @contextmanager
-def _clouds(demo: Demo) -> Iterator[EmbeddedState]:
+def _clouds(demo: Demo, home: DemoHome) -> Iterator[EmbeddedState]:
     """The clouds for the length of a `with` block, from their start on; raises LocalCloudError if any of them stays."""
     try:
-        demo.run("failback local up")
+        demo.run(f"failback local up --home {home.name}")
         state = status(FOLDER)
         if state is None:
             message = "The embedded clouds have ended right after their start."
             raise LocalCloudError(message)
-        demo.result(f"AWS {state.aws_url}, Azure {state.azure_url}")
+        demo.result(f"AWS {state.aws_url}, {home.title} {home.url(state)}")
         with following(FOLDER / "clouds" / "machines", demo.hear):
             yield state
     finally:
@@ -116,9 +120,9 @@ def _down(demo: Demo) -> None:
         raise LocalCloudError(message)
 
 
-def _first(demo: Demo) -> None:
+def _first(demo: Demo, home: DemoHome) -> None:
     """The client image is made, brought home and booted there."""
-    demo.run(f"failback prepare {TARGET} --run {FIRST}")
+    demo.run(f"failback prepare {home.target} --run {FIRST}")
     told = account(FIRST)
     stages = {entry.stage: entry for entry in told.history.stages}
     demo.result(f"{len(stages)} stages done in {sum(entry.calls for entry in stages.values())} calls of functions")
@@ -127,8 +131,8 @@ def _first(demo: Demo) -> None:
     demo.note("of this, the boot test", (boot.updated - boot.began).total_seconds(), f"the agent in it said: {mark}")
 
 
-def _again(demo: Demo) -> None:
-    demo.run(f"failback prepare {TARGET} --run {SECOND}")
+def _again(demo: Demo, home: DemoHome) -> None:
+    demo.run(f"failback prepare {home.target} --run {SECOND}")
     stages = [entry.stage for entry in account(SECOND).history.stages]
     demo.result(f"no image work: {', '.join(stages)}")
     if stages != SEARCH_ONLY:
@@ -136,10 +140,10 @@ def _again(demo: Demo) -> None:
         raise LocalCloudError(message)
 
 
-def _same_bytes(demo: Demo, clouds: EmbeddedState) -> None:
+def _same_bytes(demo: Demo, home: DemoHome, clouds: EmbeddedState) -> None:
     """The image in all its places against one that's built by hand from the same ISO."""
     iso = os.path.relpath(clouds.iso, ROOT)
-    demo.run(f"failback image build {iso} --format raw --cloud azure --cloud aws -o {IMAGE.relative_to(ROOT)}")
+    demo.run(f"failback image build {iso} --format raw --cloud {home.name} --cloud aws -o {IMAGE.relative_to(ROOT)}")
     wanted = hash_file(IMAGE)
     demo.result(f"{wanted}  the image that the run should have made, SHA-256")
     made = account(FIRST).provenance
@@ -147,7 +151,8 @@ def _same_bytes(demo: Demo, clouds: EmbeddedState) -> None:
         message = "The run's report doesn't say what it has made."
         raise LocalCloudError(message)
     began = time.monotonic()
-    found = image_hashes(made, _client(clouds), bucket=clouds.outputs["ImageBucket"], azure=FOLDER / "clouds" / "azure")
+    at_home = {home.name: home.folder}
+    found = image_hashes(made, _client(clouds), bucket=clouds.outputs["ImageBucket"], **at_home)
     others = [place for place, sha256 in found.items() if sha256 != wanted]
     lines = [f"{sha256}  {'DIFFERENT' if at in others else 'the same'}: {at}" for at, sha256 in found.items()]
     demo.note("the run's image read back, SHA-256", time.monotonic() - began, "\n".join(lines))
@@ -167,4 +172,4 @@ def _client(clouds: EmbeddedState) -> Client:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -14,15 +14,15 @@ from failback.errors import LocalCloudError
 from localcloud.demo_commands import FOLDER, account
 from localcloud.demo_nonce import check_nowhere_else, console_file, object_files, show_console
 from localcloud.embedded.control import ROOT, write_nonce
-from localcloud.embedded.image_hashes import PIECE, disk_file
+from localcloud.embedded.image_hashes import PIECE
 from localcloud.embedded.servers import MIB, volume_files
-from localcloud.embedded.synthesis import TARGET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from failback.model.report import ServerReport
     from localcloud.demo_commands import Account, Demo
+    from localcloud.demo_homes import DemoHome
     from localcloud.embedded.clouds import Client
     from localcloud.embedded.state_file import EmbeddedState
 
@@ -45,7 +45,7 @@ class Nonce:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A volume in AWS, and the managed disk that takes it home."""
+    """A volume in AWS, and the disk that takes it home."""
 
     device: str
     volume: Path
@@ -53,11 +53,11 @@ class Pair:
     file: Path
 
 
-def take_home(demo: Demo, clouds: EmbeddedState, client: Client) -> None:
+def take_home(demo: Demo, home: DemoHome, clouds: EmbeddedState, client: Client) -> None:
     """Check the server and take it home; raises LocalCloudError if what's there isn't what was on AWS."""
     server = clouds.servers[0]
-    demo.run(f"failback check {TARGET} {server.id}", "its plan; nothing was made")
-    nonce = _launch(demo, clouds, client)
+    demo.run(f"failback check {home.target} {server.id}", "its plan; nothing was made")
+    nonce = _launch(demo, home, clouds, client)
     demo.run(f"failback accept {RUN} {server.id}")
     demo.run(f"failback watch {RUN}")
     (told,) = account(RUN).servers
@@ -65,7 +65,7 @@ def take_home(demo: Demo, clouds: EmbeddedState, client: Client) -> None:
     for stage in told.stages:
         seconds = (stage.updated - stage.began).total_seconds()
         demo.note(f"of this, {stage.stage} of {server.name}", seconds, "")
-    pairs = _pairs(account(RUN), server.id)
+    pairs = _pairs(home, account(RUN), server.id)
     _prove(demo, clouds, told, pairs, nonce)
     demo.run(f"failback report {RUN}", "its timeline, stage by stage and server by server")
     demo.run(
@@ -73,11 +73,11 @@ def take_home(demo: Demo, clouds: EmbeddedState, client: Client) -> None:
     )
 
 
-def _launch(demo: Demo, clouds: EmbeddedState, client: Client) -> Nonce:
+def _launch(demo: Demo, home: DemoHome, clouds: EmbeddedState, client: Client) -> Nonce:
     """Replicate the server, have it write something that nobody knows, and launch it; gives that."""
     server = clouds.servers[0]
     waits = partial(_waits, DynamoWaitingRoom(client("dynamodb"), clouds.outputs["RunLogTable"]), server.id)
-    start = f"failback start {TARGET} {server.id} --run {RUN} --fence none --yes"
+    start = f"failback start {home.target} {server.id} --run {RUN} --fence none --yes"
     demo.watch(start, lambda: waits("approval"))
     demo.result(_progress(account(RUN)))
     nonce = Nonce(secrets.token_hex(NONCE_BYTES), time.time() - 1)
@@ -129,16 +129,14 @@ def _prove(demo: Demo, clouds: EmbeddedState, told: ServerReport, pairs: list[Pa
     check_nowhere_else(demo, nonce.text, known, readers=READERS, since=nonce.made)
 
 
-def _pairs(told: Account, server: str) -> list[Pair]:
+def _pairs(home: DemoHome, told: Account, server: str) -> list[Pair]:
     plan, made = told.servers[0].record.plan, told.provenance
     if plan is None or made is None or made.image is None:
         message = "The run's report doesn't say what it has planned."
         raise LocalCloudError(message)
-    clouds, beside = FOLDER / "clouds", made.image.id.rpartition("/")[0]
-    volumes = volume_files(clouds / "drs", server)
+    image, volumes = made.image.id, volume_files(FOLDER / "clouds" / "drs", server)
     return [
-        Pair(disk.device, volumes[disk.device], disk.name, disk_file(clouds / "azure", f"{beside}/{disk.name}"))
-        for disk in plan.disks
+        Pair(disk.device, volumes[disk.device], disk.name, home.disk(disk.name, image=image)) for disk in plan.disks
     ]
 
 

@@ -19,6 +19,8 @@ from localcloud.embedded.state_file import LOG_FILE, STATE_FILE, EmbeddedState, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from failback.model.target import HomeName
+
 PROGRESS = "progress: "
 """How the lines of the log begin that are meant for whoever waits for the start."""
 START_SECONDS = 2400.0
@@ -37,7 +39,7 @@ class StartOptions:
     `machines` are real ones by QEMU, or scripted ones without a processor. `wait_scale` is how long a second of a
     Wait state lasts: real clouds take their time between two looks, these have changed at once. `schedule_scale` is the
     same for schedules: a small server's replication is over within the watcher's minute. `servers` is how many servers
-    a failover has left in AWS.
+    a failover has left in AWS, `homes` where they may be taken: the deployment has a target at each.
     """
 
     iso: Path | None = None
@@ -49,6 +51,7 @@ class StartOptions:
     schedule_scale: float = 0.1
     port: int = 0
     servers: int = 1
+    homes: tuple[HomeName, ...] = ("azure",)
 
     def arguments(self) -> list[str]:
         """As the daemon's command line takes them."""
@@ -56,7 +59,8 @@ class StartOptions:
         paths = [part for name, path in given.items() if path for part in (name, str(path.resolve()))]
         plain = ["--standin", self.standin, "--machines", self.machines, "--servers", str(self.servers)]
         scales = ["--wait-scale", str(self.wait_scale), "--schedule-scale", str(self.schedule_scale)]
-        return [*paths, *plain, *scales, "--port", str(self.port)]
+        homes = [part for home in self.homes for part in ("--home", home)]
+        return [*paths, *plain, *scales, *homes, "--port", str(self.port)]
 
 
 def start(

@@ -17,16 +17,17 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from failback.errors import FailbackError, LocalCloudError
+from failback.model.target import HomeName
 from localcloud.embedded.clouds import CloudSettings, run_clouds
 from localcloud.embedded.control import PROGRESS, ROOT, StartOptions
 from localcloud.embedded.control_door import ControlDoor
 from localcloud.embedded.deploy import deploy
 from localcloud.embedded.guest_network import GuestNetwork
 from localcloud.embedded.servers import MOST_SERVERS, Workload, add_servers
-from localcloud.embedded.state_file import LOCK_FILE, STATE_FILE, EmbeddedState, start_of, write_holder
+from localcloud.embedded.state_file import LOCK_FILE, STATE_FILE, TARGETS, EmbeddedState, start_of, write_holder
 from localcloud.embedded.synthesis import synthesise, write_deployment
 from localcloud.faults import FaultPlan
 from localcloud.guests.qemu_driver import QemuDriver
@@ -76,8 +77,10 @@ def _parse(arguments: list[str]) -> tuple[Path, StartOptions]:
     parser.add_argument("--port", type=int, default=0)
     numbers = range(MOST_SERVERS + 1)
     parser.add_argument("--servers", type=int, choices=numbers, metavar="N", default=StartOptions().servers)
+    parser.add_argument("--home", dest="homes", action="append", choices=get_args(HomeName))
     given = vars(parser.parse_args(arguments))
-    return given.pop("folder"), StartOptions(**given)
+    homes = tuple(given.pop("homes") or StartOptions().homes)
+    return given.pop("folder"), StartOptions(homes=homes, **given)
 
 
 def _end(_number: int, _frame: object) -> None:
@@ -112,7 +115,9 @@ def _live(folder: Path, options: StartOptions) -> None:
     _say("starting the clouds")
     network = GuestNetwork()
     with _driver(folder / "clouds" / "machines", options, network) as driver:
-        settings = CloudSettings(data, iso, driver, plan, options.wait_scale, options.port, network=network)
+        settings = CloudSettings(
+            data, iso, driver, plan, options.wait_scale, options.port, network=network, google_driver=driver
+        )
         try:
             with run_clouds(settings) as clouds, serve_application(ControlDoor(clouds.drs)) as control:
                 deployed = _deploy(clouds, folder, options)
@@ -135,7 +140,10 @@ def _deploy(clouds: EmbeddedClouds, folder: Path, options: StartOptions) -> Depl
     if assembly is None:
         assembly = folder / "cdk.out"
         at_home = clouds.azure_settings
-        file = write_deployment(folder / "deployment.json", subscription=at_home.subscription, tenant=at_home.tenant)
+        homes = {home: home in options.homes for home in get_args(HomeName)}
+        file = write_deployment(
+            folder / "deployment.json", subscription=at_home.subscription, tenant=at_home.tenant, **homes
+        )
         _say("synthesising the template (packages are fetched the first time)")
         synthesise(file, assembly)
     _say("deploying")
@@ -154,10 +162,13 @@ def _state(
         azure_url=clouds.azure_at.base_url,
         blob_url=clouds.azure_at.blob_url,
         ca_file=clouds.azure_at.ca_file,
+        google_url=clouds.google.endpoints["google_compute"],
+        google_storage_url=clouds.google.endpoints["google_storage"],
         iso=iso.resolve(),
         iso_is_standin=options.iso is None,
         stack=deployed.stack,
         outputs=dict(deployed.outputs),
+        targets={TARGETS[home]: home for home in options.homes},
         servers=servers,
     )
 

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from failback.model.target import HomeName
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import TextIO
 
 STATE_FILE = "state.json"
 LOG_FILE = "log"
 LOCK_FILE = "lock"
 """Held by the process for as long as it lives; its id and start stand in it, from before there's anything to start."""
+
+TARGETS: Mapping[HomeName, str] = {"azure": "azure-home", "google": "google-home"}
+"""What the deployment calls its target at each home."""
 
 
 class FailedOver(BaseModel):
@@ -30,7 +36,8 @@ class FailedOver(BaseModel):
 class EmbeddedState(BaseModel):
     """Where the running clouds are. `pid_started` is the process's start in clock ticks since the machine's boot.
 
-    `control_url` is where the process itself takes requests: see control_door.
+    `targets` are the deployment's, each with its home; the first is the one that commands are shown for. `google_url`
+    is Compute Engine's. `control_url` is where the process itself takes requests: see control_door.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,12 +50,20 @@ class EmbeddedState(BaseModel):
     azure_url: str
     blob_url: str
     ca_file: Path
+    google_url: str = ""
+    google_storage_url: str = ""
     iso: Path
     iso_is_standin: bool
     stack: str
     outputs: dict[str, str]
+    targets: dict[str, HomeName] = {TARGETS["azure"]: "azure"}
     servers: tuple[FailedOver, ...] = ()
     control_url: str = ""
+
+    @property
+    def target(self) -> str:
+        """The first target's name."""
+        return next(iter(self.targets))
 
     @property
     def is_alive(self) -> bool:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from failback.errors import LocalCloudError
 from localcloud.embedded.clouds import (
@@ -23,6 +23,7 @@ from localcloud.embedded.clouds import (
     REGION,
 )
 from localcloud.embedded.google import google_target
+from localcloud.embedded.state_file import TARGETS
 from localcloud.lambda_runner.function import RUNTIME
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("failback", "lambdas", "stacks", "statemachine", "assets")
 FILES = ("app.py", "cdk.json", "requirements.txt", "constraints.txt")
-TARGET, GOOGLE_TARGET = "azure-home", "google-home"
+TARGET, GOOGLE_TARGET = TARGETS["azure"], TARGETS["google"]
 STAMP = "drs-failback.stamp"
 SECONDS = 1800
 """What a synthesis may take: seconds with everything at hand, minutes when functions' packages have to be fetched."""
@@ -39,8 +40,22 @@ _SHOWN = 4000
 _WATCHED = frozenset({".py", ".json", ".txt", ".sh", ".service", ".cfg", ""})
 
 
-def write_deployment(path: Path, *, subscription: str, tenant: str, google: bool = False) -> Path:
-    """Write the deployment file whose target is the embedded Azure; with `google` the embedded Google is another."""
+def write_deployment(path: Path, *, subscription: str, tenant: str, azure: bool = True, google: bool = False) -> Path:
+    """Write the deployment file with a target at each of these embedded homes."""
+    at_azure = [_azure_target(subscription, tenant)] if azure else []
+    at_google = [google_target(GOOGLE_TARGET, audience=CLIENT_AUDIENCE)] if google else []
+    deployment = {
+        "region": REGION,
+        "python": RUNTIME.removeprefix("python"),
+        "removal": "destroy",
+        "targets": [*at_azure, *at_google],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(deployment, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def _azure_target(subscription: str, tenant: str) -> dict[str, Any]:
     group = f"/subscriptions/{subscription}/resourceGroups/{HOME_GROUP}/providers"
     client = {
         "kind": "managed-identity",
@@ -48,7 +63,7 @@ def write_deployment(path: Path, *, subscription: str, tenant: str, google: bool
         "principal_id": CLIENT_IDENTITY.principal_id,
         "audience": CLIENT_AUDIENCE,
     }
-    target = {
+    return {
         "name": TARGET,
         "home": "azure",
         "tenant_id": tenant,
@@ -59,15 +74,6 @@ def write_deployment(path: Path, *, subscription: str, tenant: str, google: bool
         "subnet_id": f"{group}/Microsoft.Network/virtualNetworks/{HOME_NETWORK.name}/subnets/{HOME_SUBNET}",
         "client": client,
     }
-    deployment = {
-        "region": REGION,
-        "python": RUNTIME.removeprefix("python"),
-        "removal": "destroy",
-        "targets": [target, *([google_target(GOOGLE_TARGET, audience=CLIENT_AUDIENCE)] if google else [])],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(deployment, indent=2) + "\n", encoding="utf-8")
-    return path
 
 
 def synthesise(deployment: Path, out: Path, *, root: Path = ROOT) -> bool:

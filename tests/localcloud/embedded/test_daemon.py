@@ -17,7 +17,7 @@ import pytest
 
 from failback.errors import LocalCloudError
 from localcloud.embedded.control import StartOptions, start, starting, status, stop, write_nonce
-from localcloud.embedded.daemon import schedule_time
+from localcloud.embedded.daemon import _parse, schedule_time
 from localcloud.embedded.servers import volume_files
 from localcloud.embedded.state_file import STATE_FILE, EmbeddedState, start_of
 from localcloud.lambda_runner.usage import descendants
@@ -72,17 +72,32 @@ def test_started_used_and_stopped_it_leaves_nothing(tmp_path: Path) -> None:
         assert run_machine(state)["status"] == "SUCCEEDED"
         processes = [state.pid, *descendants(state.pid)]
         assert len(processes) >= 3, "the daemon, a guard, a function"
-        assert all(is_open(url) for url in (state.aws_url, state.azure_url, state.blob_url))
+        urls = (state.aws_url, state.azure_url, state.blob_url, state.google_url, state.google_storage_url)
+        assert all(is_open(url) for url in urls)
+        assert state.targets == {"azure-home": "azure"}
     finally:
         assert stop(folder)
     assert status(folder) is None
     assert not (folder / STATE_FILE).exists()
     assert [pid for pid in processes if start_of(pid) is not None] == []
-    urls = (state.aws_url, state.azure_url, state.blob_url, state.control_url)
-    assert not any(is_open(url) for url in urls)
+    assert not any(is_open(url) for url in (*urls, state.control_url))
     with pytest.raises(LocalCloudError, match="No embedded clouds run"):
         write_nonce(folder, state.servers[0].id, "n-1")
     assert not stop(folder)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        StartOptions(),
+        StartOptions(homes=("google",), machines="scripted", servers=3, wait_scale=0.5, port=8000),
+        StartOptions(homes=("google", "azure"), standin="real", schedule_scale=1.0),
+    ],
+    ids=["none", "google", "both"],
+)
+def test_options_reach_the_process(tmp_path: Path, given: StartOptions) -> None:
+    assert _parse(["--folder", str(tmp_path), *given.arguments()]) == (tmp_path, given)
+    assert _parse(["--folder", str(tmp_path)]) == (tmp_path, StartOptions())
 
 
 def check_nonce(folder: Path, server: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -16,10 +17,12 @@ from rich.console import Console
 
 from failback.errors import LocalCloudError
 from localcloud import demo_commands
-from localcloud.demo import refuse_company
+from localcloud.demo import main, refuse_company
 from localcloud.demo_commands import Demo, finish
+from localcloud.demo_homes import HOMES, DemoHome, home_named
 from localcloud.demo_nonce import PIECE, check_nowhere_else, console_file, object_files, search, show_console
 from localcloud.demo_server import Pair, compare
+from localcloud.embedded.google import ZONE
 from localcloud.embedded.state_file import LOCK_FILE, start_of
 from localcloud.objects.record import BucketRecord
 from localcloud.objects.store import ObjectStore, now, put_file
@@ -97,6 +100,37 @@ def test_what_a_machine_says_is_kept_while_a_command_draws(capfd: pytest.Capture
     shown.run("failback --help")
     assert capfd.readouterr().out.splitlines()[-1] == f"{'':9}serial console,   1.5 s: Linux"
     assert shown.heard == []
+
+
+def test_a_home_that_nobody_knows_is_one_error(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["mars"]) == 1
+    said = capfd.readouterr()
+    assert said.err == "error: TARGET=mars: the demo doesn't know this home. There are azure and google.\n"
+    assert said.out == ""
+
+
+AZURE_IMAGE = "/subscriptions/s/resourceGroups/home/providers/Microsoft.Compute/disks/client"
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "record"),
+    [
+        ("azure", AZURE_IMAGE, {"id": ["s"], "document": {"id": AZURE_IMAGE.replace("client", "web-1")}}),
+        ("google", "projects/p/global/images/client", {"id": f"projects/p/zones/{ZONE}/disks/web-1", "document": {}}),
+    ],
+    ids=["azure", "google"],
+)
+def test_a_servers_disk_is_found_at_either_home(
+    tmp_path: Path, name: str, image: str, record: dict[str, object]
+) -> None:
+    home = home_named(name)
+    assert home.target == f"{name}-home"
+    (tmp_path / "resources.json").write_text(json.dumps([{**record, "hidden": {"file": "disks/1.raw"}}]))
+    there = DemoHome(home.name, home.title, tmp_path)
+    assert there.disk("web-1", image=image) == tmp_path / "disks/1.raw"
+    with pytest.raises(LocalCloudError, match=r"has no disk .*/web-2\."):
+        there.disk("web-2", image=image)
+    assert list(HOMES) == ["azure", "google"]
 
 
 def pair(folder: Path, volume: bytes, disk: bytes) -> Pair:

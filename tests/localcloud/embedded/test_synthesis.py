@@ -53,8 +53,10 @@ def test_the_deployment_is_one_and_points_to_the_embedded_home(deployment: Path)
 
 def test_google_is_another_target_where_it_is_asked_for(tmp_path: Path) -> None:
     defaults = AzureSettings(tmp_path, (), {})
-    at = {"subscription": defaults.subscription, "tenant": defaults.tenant}
-    parsed = parse_deployment(write_deployment(tmp_path / "both.json", google=True, **at).read_bytes())
+    file = write_deployment(
+        tmp_path / "both.json", subscription=defaults.subscription, tenant=defaults.tenant, google=True
+    )
+    parsed = parse_deployment(file.read_bytes())
     assert parsed.homes == ["azure", "google"]
     _, target = parsed.targets
     assert isinstance(target, GoogleTarget)
@@ -64,6 +66,12 @@ def test_google_is_another_target_where_it_is_asked_for(tmp_path: Path) -> None:
     assert target.client is not None
     assert target.client.kind == "service-account"
     assert target.client.unique_id == CLIENT_ACCOUNT.unique_id
+
+
+def test_google_may_be_the_only_target(tmp_path: Path) -> None:
+    file = write_deployment(tmp_path / "google.json", subscription="s", tenant="t", azure=False, google=True)
+    parsed = parse_deployment(file.read_bytes())
+    assert [(target.name, target.home) for target in parsed.targets] == [(GOOGLE_TARGET, "google")]
 
 
 def test_only_a_change_runs_the_app(root: Path, deployment: Path, tmp_path: Path) -> None:
