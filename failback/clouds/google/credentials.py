@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from failback.clouds.google.refusals import BUSY
 from failback.errors import SignInRefused
 from failback.model.target import WorkloadIdentity
 
@@ -99,22 +100,44 @@ def _shared(inner: Any) -> Credentials:  # noqa: ANN401 - any of the SDK's crede
     Google wherever the endpoints are, and would sign requests with a stored key themselves.
     """
     from google.auth.credentials import Credentials
+    from google.auth.exceptions import GoogleAuthError, RefreshError
 
     base: Any = Credentials
+    failed: Any = RefreshError
 
     class _Shared(base):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self._signing_in = Lock()
 
-        def refresh(self, request: object) -> None:
+        def refresh(self, request: Any) -> None:  # noqa: ANN401 - as above
+            heard = _Heard(request)
             with self._signing_in:
-                if not self.valid:
-                    inner.refresh(request)
-                    self.token, self.expiry = inner.token, inner.expiry
+                if self.valid:
+                    return
+                try:
+                    inner.refresh(heard)
+                except GoogleAuthError as error:
+                    if heard.status in BUSY:
+                        raise failed(*error.args, retryable=True) from error
+                    raise
+                self.token, self.expiry = inner.token, inner.expiry
 
     made: Credentials = _Shared()
     return made
+
+
+@dataclass(slots=True)
+class _Heard:
+    """A transport whose last answer's status is remembered: the SDK's errors don't say whether to ask again."""
+
+    request: Any
+    status: int = 0
+
+    def __call__(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the SDK asks for
+        response = self.request(*args, **named)
+        self.status = int(response.status)
+        return response
 
 
 def _public_claims(token: str) -> dict[str, str]:

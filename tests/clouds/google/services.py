@@ -128,6 +128,8 @@ class Services:
     clock: VirtualClock
     faults: FaultInjector
     """Of Cloud Storage."""
+    at_sign_in: FaultInjector
+    """Of what gives tokens."""
 
     def way_in(self, **changes: Any) -> WayIn:  # noqa: ANN401 - any field
         """The way in, changed."""
@@ -156,6 +158,7 @@ def services(
     storage = StorageService(folder / "storage", gate=identity, projects={PROJECT: "123456789012"})
     storage.add_bucket(BUCKET, project=PROJECT)
     faults, driver = FaultInjector(storage, FaultPlan(), storage.shape), RecordingDriver()
+    at_sign_in = FaultInjector(identity, FaultPlan(), identity.shape)
     reader = Reader(storage, identity, folder)
 
     values: dict[str, Any] = {
@@ -170,7 +173,7 @@ def services(
         ComputeSettings(**values | compute), driver=driver, gate=identity, objects=reader, clock=clock
     )
     with ExitStack() as stack:
-        tokens = stack.enter_context(identity.serve())
+        tokens = stack.enter_context(identity.serve(application=at_sign_in))
         reader.base = stack.enter_context(storage.serve(application=faults))
         endpoints = {
             "google_sts": tokens.sts,
@@ -179,7 +182,7 @@ def services(
             "google_storage": reader.base,
             "google_compute": stack.enter_context(cloud.serve()),
         }
-        yield Services(identity, storage, cloud, driver, endpoints, clock, faults)
+        yield Services(identity, storage, cloud, driver, endpoints, clock, faults, at_sign_in)
 
 
 def client_image(*, seed: int = 1, size: int = 600 << 10) -> MemoryContent:

@@ -15,6 +15,7 @@ from failback.clouds.google.connection import connect
 from failback.clouds.google.sessions import blot_logs, without_secrets
 from failback.errors import CloudBusy, CloudRefused, CloudUnreachable, SignInRefused
 from failback.model.target import StoredSecret, WorkloadIdentity
+from localcloud.faults import Deny, FaultPlan, FaultRule, Status, Throttle
 from localcloud.google_identity.settings import Grant, IdentitySettings, PoolProvider
 from tests.clouds.google.services import (
     ACCOUNT,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from failback.clouds.google.connection import GoogleHome
     from failback.errors import FailbackError
+    from localcloud.faults import Action
     from tests.clouds.google.services import Services
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:google-AbCdEf"
@@ -191,3 +193,18 @@ def test_a_busy_sign_in_is_busy(google: Services) -> None:
 
     make: Any = RefreshError
     assert isinstance(google.connect().translate(make("later", retryable=True)), CloudBusy)
+
+
+@pytest.mark.parametrize("service", ["google_sts", "google_iam"])
+@pytest.mark.parametrize("action", [Throttle(), Status(code=500)], ids=["throttled", "500"])
+def test_a_sign_in_that_fails_for_a_while_is_tried_again_and_nobody_is_told_to_set_up_anything(
+    google: Services, service: str, action: Action
+) -> None:
+    """The SDK says the same of it as of a token that's refused, and doesn't say that it passes."""
+    home = google.connect()
+    google.at_sign_in.use(FaultPlan(rules=(FaultRule(service=service, action=action),)))
+    assert isinstance(refusal(home), CloudBusy)
+    google.at_sign_in.use(FaultPlan(rules=(FaultRule(service=service, action=Deny()),)))
+    assert isinstance(refusal(home), SignInRefused)
+    google.at_sign_in.use(FaultPlan())
+    assert listed(home) == []
