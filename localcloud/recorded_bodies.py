@@ -1,7 +1,8 @@
 """What's kept of bodies and answers of calls: which thing is changed, and how; nothing that opens a door.
 
-User data may hold keys for an hour, tokens are in what Entra, STS and Step Functions are told, and a blob's URL is its
-signature: none of that is kept. Of the run log's items it's what is set in which one, without what it's set to.
+User data and an instance's metadata may hold keys for an hour, tokens are in what Entra, STS and Step Functions are
+told, and a blob's URL is its signature: none of that is kept. Of the run log's items it's what is set in which one,
+without what it's set to.
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ LARGEST_ANSWER = 4 << 20
 KEPT_OUT = "kept out"
 SECRETS = frozenset({"userData", "customData", "adminPassword", "secrets", "protectedSettings"})
 """Members of ARM's documents that aren't kept."""
+COMPUTE_SECRETS = frozenset({"items", "rawKey", "rsaEncryptedKey"})
+"""The same of Compute's: what metadata holds, and keys of disks."""
+LARGEST_HEAD = 64 << 10
+"""Bytes of an upload that its document is within."""
 _READS = ("Describe", "Get", "List")
 _TAGGED = frozenset({"PutObject", "CreateMultipartUpload"})
-_PLACES = frozenset({"uploadId", "tagKeys"})
+_PLACES = frozenset({"uploadId", "tagKeys", "deviceName", "autoDelete"})
 """Parameters of URLs that name what's changed."""
 
 
@@ -51,7 +56,7 @@ def body_of(call: Call, environ: WSGIEnvironment) -> str:
 
 def query_of(call: Call, environ: WSGIEnvironment) -> str:
     """The URL's parameters that name what's changed."""
-    if call.service not in {"s3", "drs"}:
+    if call.service not in {"s3", "drs", "compute"}:
         return ""
     given = parse_qsl(str(environ.get("QUERY_STRING", "")))
     return json.dumps(kept) if (kept := [[name, value] for name, value in given if name in _PLACES]) else ""
@@ -76,13 +81,28 @@ def _json(environ: WSGIEnvironment) -> Json:
 
 
 def _arm(_call: Call, environ: WSGIEnvironment) -> Json:
-    return _without_secrets(_json(environ))
+    return _without(SECRETS, _json(environ))
 
 
-def _without_secrets(value: Json) -> Json:
+def _compute(_call: Call, environ: WSGIEnvironment) -> Json:
+    return _without(COMPUTE_SECRETS, _json(environ))
+
+
+def _without(secrets: frozenset[str], value: Json) -> Json:
     if isinstance(value, dict):
-        return {name: KEPT_OUT if name in SECRETS else _without_secrets(each) for name, each in value.items()}
-    return [_without_secrets(each) for each in value] if isinstance(value, list) else value
+        return {name: KEPT_OUT if name in secrets else _without(secrets, each) for name, each in value.items()}
+    return [_without(secrets, each) for each in value] if isinstance(value, list) else value
+
+
+def _google_object(_call: Call, environ: WSGIEnvironment) -> Json:
+    """An object's name and metadata: from the document that's before its bytes, or what parts are to become."""
+    if environ["REQUEST_METHOD"] != "POST":
+        return None
+    text = peek(environ, LARGEST_HEAD).decode("utf-8", "replace")
+    start = text.find("{")
+    document, _ = json.JSONDecoder().raw_decode(text, max(0, start))
+    document = document.get("destination", document)
+    return {name: document.get(name) for name in ("name", "metadata")}
 
 
 def _document(_call: Call, environ: WSGIEnvironment) -> Json:
@@ -133,6 +153,8 @@ _BODIES: Mapping[str, Callable[[Call, WSGIEnvironment], Json]] = {
     "dynamodb": _item,
     "s3": _object,
     "ssm": _command,
+    "compute": _compute,
+    "google_storage": _google_object,
 }
 
 

@@ -114,6 +114,23 @@ KEPT: dict[str, tuple[Call, Json, Json]] = {
         Call("ssm", "SendCommand"), {"DocumentName": "d", "InstanceIds": ["i-1"], "Parameters": {"p": ["secret"]}},
         {"DocumentName": "d", "InstanceIds": ["i-1"], "Targets": None},
     ),
+    "an-instance-without-its-metadata": (
+        Call("compute", "instances.insert"),
+        {"name": "web", "metadata": {"fingerprint": "f", "items": [{"key": "failback-settings", "value": "secret"}]},
+         "disks": [{"source": "d", "diskEncryptionKey": {"rawKey": "secret"}}]},
+        {"name": "web", "metadata": {"fingerprint": "f", "items": KEPT_OUT},
+         "disks": [{"source": "d", "diskEncryptionKey": {"rawKey": KEPT_OUT}}]},
+    ),
+    "metadata-by-itself": (
+        Call("compute", "instances.setMetadata"), {"fingerprint": "f", "items": [{"key": "k", "value": "secret"}]},
+        {"fingerprint": "f", "items": KEPT_OUT},
+    ),
+    "what-objects-become": (
+        Call("google_storage", "objects.compose"),
+        {"sourceObjects": [{"name": "part"}], "destination": {"metadata": {"a": "b"}, "contentType": "x/gzip"}},
+        {"name": None, "metadata": {"a": "b"}},
+    ),
+    "what-is-asked-of-google's-sts": (Call("google_sts", "token"), {"subjectToken": "secret"}, None),
     "what-is-asked-of-sts": (Call("sts", "AssumeRole"), {"token": "secret"}, None),
     "what-is-asked-of-entra": (Call("entra", "token"), {"client_assertion": "secret"}, None),
     "a-task-token": (Call("states", "SendTaskSuccess"), {"taskToken": "secret"}, None),
@@ -128,6 +145,19 @@ def test_of_a_body_what_is_changed_is_kept_and_nothing_secret(name: str) -> None
     made = record(call, json.dumps(body).encode())
     assert (json.loads(made.body) if made.body else None) == kept
     assert "secret" not in repr(made)
+
+
+def test_of_an_upload_its_document_is_kept_and_none_of_its_bytes() -> None:
+    document = json.dumps({"name": "part-1", "metadata": {"a": "b"}, "md5Hash": "h"}).encode()
+    body = b"--x\r\nContent-Type: application/json\r\n\r\n" + document + b"\r\n--x\r\n\r\n{bytes}\r\n--x--"
+    for method, kept in (("POST", {"name": "part-1", "metadata": {"a": "b"}}), ("PUT", None)):
+        made = record(Call("google_storage", "objects.insert"), body, REQUEST_METHOD=method)
+        assert (json.loads(made.body) if made.body else None) == kept
+
+
+def test_of_a_query_what_names_the_thing_is_kept() -> None:
+    made = record(Call("compute", "instances.detachDisk"), QUERY_STRING="deviceName=data-1&requestId=r&key=secret")
+    assert json.loads(made.query) == [["deviceName", "data-1"]]
 
 
 ANSWERS: dict[str, tuple[Call, bytes, Json]] = {

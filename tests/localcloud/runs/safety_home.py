@@ -1,6 +1,7 @@
 """Rules for calls of the home: whose things are removed, when disks are exchanged, what originals may go through.
 
-Machines are followed as the calls change them: which disk each boots from, and which others it has.
+Machines are followed as the calls change them: which disk each boots from, and which others it has. What a call says is
+read in each home's own way; the rules are the same for all homes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from failback.naming import RUN_TAG, SERVER_TAG
-from tests.localcloud.runs.safety_things import Asked, Made, Stand, Taken
+from tests.localcloud.runs.safety_azure import AzureReading
+from tests.localcloud.runs.safety_google import GoogleReading
+from tests.localcloud.runs.safety_things import DISK, MACHINE, SNAPSHOT, Made, Stand, Taken
 from tests.localcloud.runs.safety_trace import where
 
 if TYPE_CHECKING:
@@ -18,9 +21,9 @@ if TYPE_CHECKING:
 
     from failback.model.server import ServerPlan
     from localcloud.recording import RecordedCall
+    from tests.localcloud.runs.safety_things import Asked, Reading
     from tests.localcloud.runs.safety_trace import Trace, Whose
 
-MACHINES, DISKS = "virtualmachines", "disks"
 _NOT_THERE = frozenset({204, 404})
 HOME = ("home", "launched", "rehearsed")
 """Outcomes of servers that were started at home: a recording without that isn't whole, and proves nothing."""
@@ -38,21 +41,26 @@ class HomeWatch:
     begun: set[Whose] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.taken = [
-            Taken(whose, each.record.plan, each.record.before.original)
-            for whose, each in self.trace.servers.items()
-            if each.record.plan and each.record.before and each.record.before.original
-        ]
+        self.readings: Mapping[str, Reading] = {"azure": AzureReading(), "google": GoogleReading(self.trace)}
+        self.taken = list(self._all_taken())
         self.plans: Mapping[Whose, ServerPlan] = {
             whose: each.record.plan for whose, each in self.trace.servers.items() if each.record.plan
         }
+
+    def _all_taken(self) -> Iterator[Taken]:
+        for whose, server in self.trace.servers.items():
+            plan, before = server.record.plan, server.record.before
+            if plan and before and before.original:
+                reading = self.readings[self.trace.runs[whose[0]].record.home]
+                yield Taken(
+                    whose, plan, before.original, reading.stand(before.original), reading.things(before.original)
+                )
 
     def faults(self) -> Iterator[str]:
         """Every call that breaks a rule, in words."""
         for call in self.trace.calls:
             self._remember(call)
-            asked = Asked.of(call)
-            if asked is not None:
+            for asked in filter(None, (reading.asked(call) for reading in self.readings.values())):
                 yield from (f"{where(call)} {each}" for each in self._judge(asked))
                 if call.took_effect:
                     self._follow(asked)
@@ -72,14 +80,18 @@ class HomeWatch:
 
     def _judge(self, asked: Asked) -> Iterator[str]:
         yield from self._judge_original(asked)
-        if asked.call.method == "DELETE":
+        if asked.verb == "remove":
             yield from self._judge_removal(asked)
-        if asked.call.method == "PUT" and not (asked.body.get("tags") or {}).get(RUN_TAG):
+        if asked.verb == "make" and not (asked.tags or {}).get(RUN_TAG):
             yield "makes something without the tag of a run"
-        if asked.kind == MACHINES and asked.call.method in {"PUT", "PATCH"}:
-            yield from self._judge_disks(asked)
-        if asked.kind == MACHINES and asked.action == "start":
-            yield from self._judge_start(asked, self.stands.get(asked.id, Stand()))
+        if asked.storage is not None:
+            yield from self._judge_disks(asked, asked.storage(self._stand(asked)))
+        if asked.kind == MACHINE and asked.verb == "start":
+            yield from self._judge_start(asked, self._stand(asked))
+
+    def _stand(self, asked: Asked) -> Stand:
+        """A machine's disks before a call."""
+        return Stand() if asked.verb == "make" else self.stands.get(asked.id, Stand())
 
     def _of_originals(self, thing: str, number: int) -> tuple[bool, list[Taken]]:
         """Whether something was there before a run took it over, and the runs under way that have noted it."""
@@ -96,29 +108,33 @@ class HomeWatch:
             return
         if not noted:
             yield "changes an original before a run under way has noted how it was"
-        if asked.kind == DISKS:
+        if asked.kind == DISK:
             yield "changes an original disk itself"
-        elif asked.call.method in {"PUT", "DELETE"}:
+        elif asked.verb in {"make", "remove"}:
             yield "replaces or removes an original"
 
     def _judge_removal(self, asked: Asked) -> Iterator[str]:
-        made = self.made.get(asked.id)
-        if made is None and asked.call.status not in _NOT_THERE:
-            yield "removes what no run has made"
-        elif made is not None and made.handed_over:
-            yield f"removes what was handed over by {made.run}"
-        elif made is not None and made.run not in self.trace.runs:
-            yield f"removes what was made by {made.run}, which no run log knows"
+        if asked.call.status not in _NOT_THERE or asked.id in self.made:
+            yield from (f"removes {each}" for each in self._why_not(asked.id))
+        for held in self._stand(asked).held:
+            if asked.kind == MACHINE and held.goes:
+                yield from (f"has {held.disk} removed with its machine, {each}" for each in self._why_not(held.disk))
 
-    def _judge_disks(self, asked: Asked) -> Iterator[str]:
-        storage = (asked.body.get("properties") or {}).get("storageProfile")
-        if storage is None:
-            return
-        before = Stand() if asked.call.method == "PUT" else self.stands.get(asked.id, Stand())
-        after = before.changed(storage)
+    def _why_not(self, thing: str) -> Iterator[str]:
+        """Why something isn't to be removed."""
+        made = self.made.get(thing)
+        if made is None:
+            yield "what no run has made"
+        elif made.handed_over:
+            yield f"what was handed over by {made.run}"
+        elif made.run not in self.trace.runs:
+            yield f"what was made by {made.run}, which no run log knows"
+
+    def _judge_disks(self, asked: Asked, after: Stand) -> Iterator[str]:
+        before = self._stand(asked)
         if after.boot != before.boot:
             yield from self._judge_boot(asked, after.boot)
-        if asked.call.method == "PUT":
+        if asked.verb == "make":
             yield from self._judge_start(asked, after)
         for disk in after.data - before.data:
             yield from self._judge_moved(asked, disk)
@@ -189,20 +205,16 @@ class HomeWatch:
             yield f"lets the client write to the original disk {disk}, of which there's no snapshot"
 
     def _follow(self, asked: Asked) -> None:
-        tags, call = asked.body.get("tags"), asked.call
-        if call.method == "PUT":
-            given = tags or {}
+        if asked.verb == "make":
+            given = asked.tags or {}
             self.made[asked.id] = Made(given.get(RUN_TAG, ""), given.get(SERVER_TAG, ""))
-        made = self.made.get(asked.id)
-        if made is not None and call.method == "PATCH" and tags is not None and RUN_TAG not in tags:
-            self.made[asked.id] = replace(made, handed_over=True)
-        if asked.kind == "snapshots" and call.method == "PUT":
-            source = str(asked.body["properties"]["creationData"]["sourceResourceId"]).lower()
-            self.snapshots[source].append((self.made[asked.id].whose, call.ended))
-        if asked.kind == MACHINES and call.method in {"PUT", "PATCH"}:
-            storage = (asked.body.get("properties") or {}).get("storageProfile") or {}
-            before = Stand() if call.method == "PUT" else self.stands.get(asked.id, Stand())
-            self.stands[asked.id] = before.changed(storage)
+        if asked.verb == "change" and asked.id in self.made and asked.tags is not None and RUN_TAG not in asked.tags:
+            for each in self.made.keys() & {asked.id, *asked.with_it}:
+                self.made[each] = replace(self.made[each], handed_over=True)
+        if asked.kind == SNAPSHOT and asked.source:
+            self.snapshots[asked.source].append((self.made[asked.id].whose, asked.call.ended))
+        if asked.storage is not None:
+            self.stands[asked.id] = asked.storage(self._stand(asked))
 
 
 def home_is_respected(trace: Trace) -> Iterator[str]:

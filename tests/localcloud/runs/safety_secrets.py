@@ -17,6 +17,7 @@ SHAPES = {
     "a token": re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
     "a signature": re.compile(r"[?&](?:sig|X-Amz-Signature)=[\w%+/=-]{16,}"),
     "a bearer's token": re.compile(r"Bearer [\w.-]{16,}"),
+    "a token of Google's": re.compile(r"ya29\.[\w.-]{16,}"),
 }
 """Tokens, signed URLs and headers that these clouds take, by how they look."""
 SHORTEST = 16

@@ -1,23 +1,24 @@
-"""Things at home as recorded calls have them: whose they are, a machine's disks, a machine that's taken over."""
+"""Things at a home as recorded calls have them: whose they are, a machine's disks, a machine that's taken over.
+
+Nothing here is of one cloud: safety_azure.py and safety_google.py say the same of both in these words.
+"""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from tests.localcloud.runs.safety_trace import said
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from failback.model.original import Original
     from failback.model.server import ServerPlan
     from localcloud.recording import RecordedCall
     from tests.localcloud.runs.safety_trace import Whose
 
 Json = Any
-ITEM = re.compile(r"(/subscriptions/.*/providers/[^/]+/([^/]+)/([^/]+))(?:/(\w+))?")
-"""A thing's id, its kind, its name, and what's asked of it by a POST."""
-_LOOKS = frozenset({"retrieveBootDiagnosticsData"})
+MACHINE, DISK, SNAPSHOT = "machine", "disk", "snapshot"
+Verb = Literal["make", "change", "remove", "start", "act"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +35,28 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A disk in a machine: its id, and the name by which it's taken out; `goes`: it's removed with the machine."""
+
+    disk: str
+    boot: bool = False
+    device: str = ""
+    goes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Stand:
-    """A machine's disks by their ids; empty where it isn't known what it boots from."""
+    """A machine's disks; what it boots from is empty where that isn't known, or where it's been taken out."""
 
-    boot: str = ""
-    data: frozenset[str] = frozenset()
+    held: tuple[Held, ...] = ()
 
-    @classmethod
-    def of(cls, storage: Json) -> Stand:
-        """As a document has it."""
-        return cls().changed(storage)
+    @property
+    def boot(self) -> str:
+        return next((each.disk for each in self.held if each.boot), "")
 
-    def changed(self, storage: Json) -> Stand:
-        """After a change that says this."""
-        boot, data = self.boot, self.data
-        if "osDisk" in storage:
-            boot = str(storage["osDisk"]["managedDisk"]["id"]).lower()
-        if "dataDisks" in storage:
-            data = frozenset(str(each["managedDisk"]["id"]).lower() for each in storage["dataDisks"] or ())
-        return Stand(boot, data)
+    @property
+    def data(self) -> frozenset[str]:
+        return frozenset(each.disk for each in self.held if not each.boot)
 
     @property
     def disks(self) -> frozenset[str]:
@@ -61,48 +65,53 @@ class Stand:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A machine that a run takes over: who does, what's planned, and how it was."""
+    """A machine that a run takes over: who does, what's planned, how it was, and all that was there of it."""
 
     whose: Whose
     plan: ServerPlan
     original: Original
+    stand: Stand
+    things: frozenset[str]
 
     @property
     def disks(self) -> frozenset[str]:
         return frozenset(each.id.lower() for each in self.original.disks)
 
-    @property
-    def things(self) -> frozenset[str]:
-        """The machine, its disks and its interfaces."""
-        document: Json = self.original.document
-        held = document.get("properties", {}).get("networkProfile", {}).get("networkInterfaces", ())
-        return self.disks | {self.original.id.lower(), *(str(each["id"]).lower() for each in held)}
-
-    @property
-    def stand(self) -> Stand:
-        document: Json = self.original.document
-        return Stand.of(document["properties"]["storageProfile"])
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call that changes something at home."""
+    """A call that changes something at home.
+
+    `tags` are the runs' own by our names for them, None where nothing is said of tags; `storage` gives how a machine's
+    disks stand afterwards; `source` is what a snapshot is of. `with_it` is handed over as soon as the thing is.
+    """
 
     call: RecordedCall
     id: str
     kind: str
-    name: str
-    action: str
-    body: Json
+    verb: Verb
+    tags: Mapping[str, str] | None = None
+    storage: Callable[[Stand], Stand] | None = None
+    source: str = ""
+    with_it: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return self.id.rpartition("/")[2]
 
     @property
     def number(self) -> int:
         return self.call.number
 
-    @classmethod
-    def of(cls, call: RecordedCall) -> Asked | None:
-        """None for one that only looks."""
-        found = ITEM.fullmatch(call.path) if call.service == "arm" and call.method != "GET" else None
-        if found is None or found[4] in _LOOKS:
-            return None
-        return cls(call, found[1].lower(), found[2].lower(), found[3].lower(), found[4] or "", said(call.body))
+
+class Reading(Protocol):
+    """What one home's calls and documents say."""
+
+    def asked(self, call: RecordedCall) -> Asked | None:
+        """What a call asks for; None for one that only looks, or that's another cloud's."""
+
+    def stand(self, original: Original) -> Stand:
+        """The disks of a machine that was there before."""
+
+    def things(self, original: Original) -> frozenset[str]:
+        """The machine, its disks, and what else of it was there before."""

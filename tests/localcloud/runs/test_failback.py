@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from localcloud.embedded.clouds import CLIENT_IDENTITY
 from localcloud.embedded.synthesis import TARGET
 from localcloud.faults import Delay, FaultRule, Lose, Status, Throttle
 from localcloud.sparse_files import create_sparse
+from tests.localcloud.runs.client_trust import ask_for_keys
 from tests.localcloud.runs.servers import (
     ATTENDED,
     GIB,
@@ -245,25 +245,6 @@ def test_where_no_identity_is_trusted_keys_are_given_and_taken_back(place: Place
     assert "credentials-wanted keyed" in guest.console().decode()
     assert isinstance(guest.spec, MachineSpec)
     assert "access_key" not in settings_of(guest.spec.user_data or "")
-
-
-def ask_for_keys(place: Place) -> None:
-    parameters, iam = place.clouds.client("ssm"), place.clouds.client("iam")
-    (name,) = (
-        each["Name"]
-        for page in parameters.get_paginator("describe_parameters").paginate()
-        for each in page["Parameters"]
-        if each["Name"].endswith(f"/{TARGET}")
-    )
-    target = json.loads(parameters.get_parameter(Name=name)["Parameter"]["Value"])
-    changed = json.dumps({**target, "client": {"kind": "keys"}})
-    parameters.put_parameter(Name=name, Value=changed, Type="String", Overwrite=True)
-    functions = place.clouds.client("lambda")
-    minter = functions.get_function_configuration(FunctionName=place.function("register_client"))["Role"]
-    (role,) = (each["RoleName"] for each in iam.list_roles()["Roles"] if each["RoleName"].endswith(f"-client-{TARGET}"))
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": minter}}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    iam.update_assume_role_policy(RoleName=role, PolicyDocument=document)
 
 
 def settings_of(user_data: str) -> str:
