@@ -12,11 +12,9 @@ from urllib.parse import urlencode
 
 import jwt
 import pytest
-from google.cloud import compute_v1
 
 from failback.image.plan import GIB
 from failback.model.agent import GOOGLE_ATTRIBUTE, AgentSettings
-from localcloud.google.cloud import ComputeSettings, GoogleCompute
 from localcloud.google.driver import MachineDisk, MachineIdentity, MachineNic, MachineSpec
 from localcloud.guests.google_machine import metadata_document, qemu_machine
 from localcloud.guests.scripted import GuestPlan, ScriptedDriver
@@ -29,14 +27,12 @@ from localcloud.sts import RoleTrust, SecurityTokenService
 from localcloud.tokens import TokenSigner
 from tests.localcloud.google.clients import (
     ACCOUNT,
-    TOKEN,
     UNIQUE_ID,
     ZONE,
-    Bucket,
-    Google,
     archive,
 )
-from tests.localcloud.guests.contract import marks, wait_for
+from tests.localcloud.guests.contract import wait_for
+from tests.localcloud.guests.google_contract import check_boot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,37 +121,12 @@ def test_the_metadata_server_gives_attributes_and_tokens_of_the_service_account(
 def test_an_image_of_an_archive_boots_with_its_settings_and_ends(
     tmp_path: Path, client_image: Path, features: tuple[str, ...]
 ) -> None:
-    bucket = Bucket(tmp_path / "bucket")
-    content = client_image.read_bytes()
-    source = bucket.put("client.tar.gz", archive(tmp_path / "raw", (0, content)))
-    settings = ComputeSettings(folder=tmp_path / "google", accounts={ACCOUNT: UNIQUE_ID})
+    packed = archive(tmp_path / "raw", (0, client_image.read_bytes()))
     with ScriptedDriver(tmp_path / "machines", plan=GuestPlan(delay=0.05)) as driver:
-        cloud = GoogleCompute(settings, driver=driver, verify={TOKEN: "me"}.get, objects=bucket)
-        with cloud.serve() as url:
-            google = Google(cloud, url, bucket)
-            before = cloud.listing()
-            boot_and_end(google, source, features)
-            assert cloud.listing() == before
+        check_boot(driver, tmp_path, packed, features=features, seconds=30)
         (guest,) = driver.guests
+    assert guest.spec.firmware == ("uefi" if features else "bios")
     assert [each.status for each in guest.requests] == [200]
-
-
-def boot_and_end(google: Google, source: str, features: tuple[str, ...]) -> None:
-    image = compute_v1.Image(
-        name="client", raw_disk={"source": source}, guest_os_features=[{"type_": each} for each in features]
-    )
-    google.good(google.images.insert_unary(project=google.project, image_resource=image))
-    text = AgentSettings(run="run-1", server="web-1", prepare=True).to_text()
-    params = {"source_image": "global/images/client", "disk_size_gb": 10}
-    disks = [{"boot": True, "auto_delete": True, "device_name": "client", "initialize_params": params}]
-    metadata = {"items": [{"key": GOOGLE_ATTRIBUTE, "value": text}]}
-    google.create(google.machine("server", disks=disks, metadata=metadata))
-    wait_for(lambda: google.get("server").status == "TERMINATED", 30)
-    output = google.instances.get_serial_port_output(project=google.project, zone=ZONE, instance="server").contents
-    assert marks(output.encode()) == ["started", "settings", "ready", "poweroff"]
-    assert "FAILBACK-AGENT settings google run=run-1 server=web-1" in output
-    google.zonal(google.instances.delete_unary, instance="server")
-    google.good(google.images.delete_unary(project=google.project, image="client"))
 
 
 def test_the_client_gets_keys_by_its_account_and_finds_disks_by_name(tmp_path: Path, client_image: Path) -> None:
