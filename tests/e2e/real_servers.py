@@ -18,7 +18,7 @@ from localcloud.drs.records import NewInstance
 from localcloud.drs.volume import BLOCK
 from localcloud.embedded.image_hashes import hash_file, image_hashes
 from localcloud.embedded.servers import CONTENT, add_servers
-from localcloud.workload.layout import RECORD_OFFSET, UP, Record
+from localcloud.workload.layout import UP
 from localcloud.workload.marker import write_nonce
 from tests.localcloud.guests.contract import marks
 from tests.localcloud.runs.servers import (
@@ -39,12 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from failback.model.record import ServerHistory
-    from failback.model.request import WayName
     from failback.model.server import ServerPlan
-    from localcloud.drs.records import BootMode, RecoveryInstance
+    from localcloud.drs.records import RecoveryInstance
     from localcloud.drs.volume import Volume
     from localcloud.guests.guest import Guest
-    from localcloud.machines.spec import Firmware
     from tests.localcloud.runs.place import Place
 
 RUN = "real-home"
@@ -56,14 +54,10 @@ WRITTEN_AT = 200 * MIB
 
 @dataclass(frozen=True)
 class Servers:
-    """What's to come home at once: into a machine that's made for it, and into the one that was failed over.
-
-    `way` is the new one's: what Linux that boots by UEFI needs is a helping machine, for its client needs a BIOS.
-    """
+    """What's to come home at once: into a machine that's made for it, and into the one that was failed over."""
 
     new: RecoveryInstance
     original: RecoveryInstance
-    way: WayName
 
     @property
     def both(self) -> tuple[RecoveryInstance, ...]:
@@ -125,8 +119,8 @@ def check_tested(place: Place, run: str) -> Provenance:
     return made
 
 
-def fail_over(place: Place, scratch: Path, *, firmware: Firmware = "bios") -> Servers:
-    """Two with their real systems, the new one booted by `firmware`; since then the other was written to on AWS.
+def fail_over(place: Place, scratch: Path) -> Servers:
+    """Two with their real systems; since then the one that has its machine at home yet was written to on AWS.
 
     Its changes are a MiB on each volume: all else its machine at home has already.
     """
@@ -135,13 +129,11 @@ def fail_over(place: Place, scratch: Path, *, firmware: Firmware = "bios") -> Se
     original = drs.world.find(made.id)
     drs.plan(original.id, ClientPlan(original=True))
     files = {device: volume.path for device, volume in original.volumes.items()}
-    boot_mode: BootMode = "uefi" if firmware == "uefi" else "legacy-bios"
-    new = drs.world.add_recovery_instance(NewInstance(files, name="web-2", boot_mode=boot_mode))
-    boot_volume(new).write(RECORD_OFFSET, Record(firmware).to_bytes())
+    new = drs.world.add_recovery_instance(NewInstance(files, name="web-2"))
     for volume in original.volumes.values():
         volume.write(WRITTEN_AT, b"since the failover".ljust(MIB, b"."))
     write_nonce(boot_volume(original), "written-before-the-run")
-    return Servers(new, original, "helper" if firmware == "uefi" else "new")
+    return Servers(new, original)
 
 
 def bring_home(place: Place, servers: Servers, *, taken_over: str) -> Returned:
@@ -193,7 +185,7 @@ def starts_of(place: Place, plan: ServerPlan) -> tuple[Guest, Guest]:
 def check_home(returned: Returned) -> None:
     """Both are home, each by its way."""
     place, servers, records = returned.place, returned.servers, returned.records
-    for each, way in ((servers.new, servers.way), (servers.original, "original")):
+    for each, way in ((servers.new, "new"), (servers.original, "original")):
         assert outcome_of(records[each.id]).outcome == "home", outcome_of(records[each.id])
         assert plan_of(records[each.id]).way == way
     assert plan_of(records[servers.original.id]).own_machine == returned.taken_over

@@ -19,7 +19,6 @@ from tests.e2e.real_servers import (
     check_sent,
     check_tested,
     fail_over,
-    starts_of,
 )
 from tests.localcloud.runs.google_place import at_home, google_place
 from tests.localcloud.runs.google_place import check_home as check_others_at_home
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.boot, pytest.mark.standin, pytest.mark.timeout(1200)]
 Json = Any
-EFI = b"efi: EFI v"
-"""What a kernel says that UEFI has started, and no other."""
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, standin_iso: Path) -> Iterat
 
 @pytest.fixture(scope="module")
 def servers(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Servers:
-    """One boots by UEFI, so that a helping machine copies for it; the other, by a BIOS, into its own machine."""
-    return fail_over(place, tmp_path_factory.mktemp("volumes"), firmware="uefi")
+    return fail_over(place, tmp_path_factory.mktemp("volumes"))
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +82,6 @@ def test_real_clients_have_copied_their_volumes(returned: Returned) -> None:
 
 def test_their_own_systems_say_what_was_written_on_aws_meanwhile(returned: Returned) -> None:
     check_consoles(returned)
-
-
-def test_clients_were_booted_by_a_bios_and_one_system_by_uefi(returned: Returned) -> None:
-    """As AWS has it for Linux, whatever the server itself boots by."""
-    by_uefi = [[EFI in each.console() for each in starts_of(returned.place, plan)] for _, plan in returned.plans()]
-    assert by_uefi == [[False, True], [False, False]]
 
 
 def test_the_original_was_sent_only_what_had_changed(returned: Returned) -> None:
