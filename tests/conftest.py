@@ -44,6 +44,8 @@ QUICK_FILES = (VIRTUAL / "test_interpreter.py",)
 CLIENT_MACHINES = ROOT / "home" / "test_client_machines.py"
 TAKEOVERS = ROOT / "home" / "test_takeovers.py"
 QUICK_IN_AZURE = "test_an_address_is_there_before_the_machine_and_stays[azure]"
+# Commands against an embedded AWS, which those tests ask for by this fixture; what they print is tested without.
+COMMANDS, DEPLOYED = ROOT / "cli", "cloud"
 
 
 @cache
@@ -52,6 +54,10 @@ def _is_embedded(path: Path) -> bool:
     if path in QUICK_FILES:
         return False
     return path.name in EMBEDDED_FILES or any(path.is_relative_to(place) for place in EMBEDDED)
+
+
+def _has_whole_runs(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(RUNS) or item.path.is_relative_to(VIRTUAL)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -71,20 +77,40 @@ def pytest_collection() -> Iterator[None]:
         gc.freeze()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Have `--dist loadfile` take files in the order of collection, not those of many tests before those of few."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the embedded clouds, before marks select."""
+    # A file of whole runs takes minutes by few tests: begun last, it would leave one worker idle for as long.
+    items.sort(key=lambda item: not _has_whole_runs(item))
     for item in items:
         if item.path == CLIENT_MACHINES and "[azure" in item.name and item.name != QUICK_IN_AZURE:
             item.add_marker(pytest.mark.embedded)
         if item.path == TAKEOVERS and "[azure" in item.name:
             item.add_marker(pytest.mark.embedded)
+        if item.path.is_relative_to(COMMANDS) and DEPLOYED in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.embedded)
         if _is_embedded(item.path):
             item.add_marker(pytest.mark.embedded)
         # Whole runs take their time on a busy machine; those that say their own limit keep it.
-        whole = item.path.is_relative_to(RUNS) or item.path.is_relative_to(VIRTUAL)
-        if whole and item.get_closest_marker("timeout") is None:
+        if _has_whole_runs(item) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(480))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_read_once() -> Iterator[None]:
+    """Read botocore's model of a service once a process, not once a session: EC2's takes a quarter of a second."""
+    from botocore.loaders import JSONFileLoader
+
+    read = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _self, path: read(path))
+        yield
 
 
 @pytest.fixture

@@ -63,6 +63,17 @@ class Surroundings:
     variables: tuple[tuple[str, str], ...] = ()
     sessions: RoleSessions = field(default_factory=RoleSessions)
 
+    def given(self, *, role: str, function: str) -> Mapping[str, str]:
+        """What the function of that ARN has of this in its environment; the key stands for its role."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.sessions.open(role=role, function=function),
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_SESSION_TOKEN": "local",
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            **_trust(self.ca_bundle),
+            **dict(self.variables),
+        }
+
 
 def check_runtime(function: FunctionSpec) -> None:
     """Refuse a function that was built for another Python; raises RuntimeMismatch."""
@@ -85,12 +96,7 @@ def worker_environment(
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "HOME": str(temporary),
-        "AWS_ACCESS_KEY_ID": surroundings.sessions.open(role=function.role, function=function.arn),
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_SESSION_TOKEN": "local",
-        "AWS_ENDPOINT_URL": surroundings.endpoint_url,
-        **_trust(surroundings.ca_bundle),
-        **dict(surroundings.variables),
+        **surroundings.given(role=function.role, function=function.arn),
         **own,
         # The runtime's own names can't be set by a configuration.
         "AWS_REGION": function.region,

@@ -28,8 +28,21 @@ if TYPE_CHECKING:
 
     from localcloud.lambda_runner.outcome import Outcome
 
-MOST_WORKERS = 24
-"""Sandboxes at once: each holds 40 to 120 MiB with an SDK loaded, so that 24 stay under 3 GiB."""
+SANDBOX_MIB = 96
+"""What a sandbox holds of its own on the average: 60 MiB without a home's SDK, up to 145 with one."""
+SHARE = 4
+"""Sandboxes take a quarter of this machine's memory: tests run two embedded clouds at once."""
+FEWEST_WORKERS, ENOUGH_WORKERS = 24, 48
+"""With fewer than a run needs, each call is a cold start: three servers at once take 44. 48 hold 4.5 GiB."""
+
+
+def workers_that_fit(memory: int) -> int:
+    """How many sandboxes at once a machine of that many bytes of memory is to hold."""
+    return max(FEWEST_WORKERS, min(ENOUGH_WORKERS, memory // SHARE // (SANDBOX_MIB << 20)))
+
+
+MOST_WORKERS = workers_that_fit(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+"""Sandboxes at once on this machine."""
 
 
 class LambdaRunner:

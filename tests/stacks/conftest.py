@@ -88,14 +88,19 @@ class Checkout:
         return workshop
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    made = Checkout(tmp_path / "checkout")
+def check_out(root: Path) -> Checkout:
+    """Make one."""
+    made = Checkout(root)
     for name, text in FILES.items():
         made.write(name, text)
     for name, size in ((BOOT_FILE, 512), (CORE_FILE, 1024), (EFI_FILE, 10), (VERSION_FILE, 1)):
         made.write(f"build/grub/{name}", "g" * size)
     return made
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return check_out(tmp_path / "checkout")
 
 
 @dataclass(frozen=True)

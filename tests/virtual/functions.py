@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from failback.ports import Clock, Watcher
     from failback.recovery_ports import TaskTokens
     from failback.settings import FunctionSettings
-    from localcloud.lambda_runner.function import Surroundings
     from tests.localcloud.runs.place import Place
 
 Json = Any
@@ -139,11 +138,6 @@ class Functions:
         """The name of a stage's or a door's function."""
         return self.place.function(stage)
 
-    def cold(self) -> None:
-        """Have every function begin anew with its next call."""
-        for function in self._made.values():
-            function.connections = None
-
     def _call(self, function: _Function, payload: Json) -> Json:
         import boto3
 
@@ -169,7 +163,7 @@ class Functions:
         told = self.place.clouds.client("lambda").get_function_configuration(FunctionName=name)
         own: Mapping[str, str] = told["Environment"]["Variables"]
         variables = {
-            **_surroundings(self.place.clouds.aws.runner._surroundings, told),
+            **self.place.clouds.aws.runner._surroundings.given(role=told["Role"], function=told["FunctionArn"]),
             **own,
             "AWS_REGION": self.place.clouds.region,
             "AWS_DEFAULT_REGION": self.place.clouds.region,
@@ -186,19 +180,6 @@ def _server(payload: Json) -> str:
     """The server that a call is about, if it's one only."""
     state = payload.get("state", payload)
     return str((state.get("server") or {}).get("id", "")) if isinstance(state, dict) else ""
-
-
-def _surroundings(around: Surroundings, told: Json) -> dict[str, str]:
-    """What the runner of functions gives to each of them; the key stands for its role."""
-    trust = dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(around.ca_bundle))
-    return {
-        "AWS_ACCESS_KEY_ID": around.sessions.open(role=told["Role"], function=told["FunctionArn"]),
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_SESSION_TOKEN": "local",
-        "AWS_ENDPOINT_URL": around.endpoint_url,
-        **trust,
-        **dict(around.variables),
-    }
 
 
 def _session() -> Any:  # noqa: ANN401 - boto3's sessions make clients of no type

@@ -40,7 +40,6 @@ POLL = 2.0
 """Virtual seconds between two looks at an operation, as Azure's SDK is told to."""
 _DEFINITION = ROOT / "statemachine/failback.asl.json"
 _sleep = real_time.sleep
-_ENDS = {"Aborted": "ABORTED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +82,11 @@ class World:
         self.until(lambda: self.executions[arn].ended)
         history = self.executions[arn]
         if history.failure is not None:
-            self._tell_of_the_end(arn, history.failure)
+            self._tell_of_the_end(arn)
         return history
 
     def until(self, over: Any, at_most: float = LONGEST) -> None:  # noqa: ANN401
         self.time.run_until(over, at_most=at_most)
-
-    def stop(self, arn: str) -> None:
-        """StopExecution: nothing of it goes on."""
-        for each in self.executions[arn].everyone():
-            each.stopped = each.ended = True
-        self.executions[arn].failure = StateFailed("Aborted", "stopped")
 
     def watch(self) -> None:
         """The schedule: the watcher looks once a minute; once an hour when nothing has been begun for three."""
@@ -154,13 +147,12 @@ class World:
         written = [each.console_file.stat().st_size if each.console_file.exists() else 0 for each in running]
         return len(guests), len(running), written, links, sum(self.place.clouds.drs.replication._sent.values())
 
-    def _tell_of_the_end(self, arn: str, failure: StateFailed) -> None:
-        status = _ENDS.get(failure.error, "FAILED")
+    def _tell_of_the_end(self, arn: str) -> None:
         detail = {
             "executionArn": arn,
             "stateMachineArn": self.machine,
             "name": arn.rpartition(":")[2],
-            "status": status,
+            "status": "FAILED",
         }
         before = set(self.executions)
         # EventBridge tries again for a day.

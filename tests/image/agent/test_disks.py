@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from failback.image.agent.package import tool_names
+from tests.image.agent.conftest import FakeSystem, Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.image.agent.conftest import FakeSystem, Machine
 
 GIB = 1 << 30
 PROGRAM = """
@@ -32,8 +31,7 @@ class Resolver:
     """A system and the answer that the agent's functions give for mappings on it."""
 
     def __init__(self, machine: Machine, folder: Path) -> None:
-        self.machine, self.system, self.folder = machine, machine.system, folder
-        machine.run_hook()
+        self.machine, self.system, self.folder = machine, FakeSystem(folder / "root"), folder
 
     def resolve(self, *mappings: str) -> tuple[int, str, str]:
         """The exit status, the line on the own disk, and DEVICE_MAPPING or the faults."""
@@ -54,9 +52,17 @@ class Resolver:
         return done.returncode, own, answer.strip()
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """The agent's functions as its hook puts them, and its tools; each test has a system of its own."""
+    machine = Machine(tmp_path_factory.mktemp("installed"), "bash", "#!/bin/sh\n")
+    machine.run_hook()
+    return machine
+
+
 @pytest.fixture
-def resolver(build_machine: Callable[..., Machine], tmp_path: Path) -> Resolver:
-    return Resolver(build_machine("bash", "#!/bin/sh\n"), tmp_path)
+def resolver(installed: Machine, tmp_path: Path) -> Resolver:
+    return Resolver(installed, tmp_path)
 
 
 @pytest.fixture

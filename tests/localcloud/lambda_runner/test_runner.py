@@ -17,7 +17,7 @@ import pytest
 from failback.errors import RuntimeMismatch
 from localcloud.lambda_runner.function import RUNTIME, Surroundings
 from localcloud.lambda_runner.outcome import MAX_RESPONSE_BYTES, Outcome, Throttled
-from localcloud.lambda_runner.runner import LambdaRunner
+from localcloud.lambda_runner.runner import LambdaRunner, workers_that_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -241,6 +241,11 @@ def test_only_so_many_sandboxes_are_held(tmp_path: Path, make: Make) -> None:
         for name in ("a", "b", "c", "d"):
             call(runner, make("count", name=name))
         assert len(runner.processes) == 2
+
+
+@pytest.mark.parametrize(("gib", "count"), [(4, 24), (12, 32), (16, 42), (24, 48), (256, 48)])
+def test_sandboxes_take_a_part_of_the_memory(gib: int, count: int) -> None:
+    assert workers_that_fit(gib << 30) == count
 
 
 def test_an_event_that_fails_is_tried_twice_more(runner: LambdaRunner, make: Make, tmp_path: Path) -> None:
