@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cli.watching import Look
+    from failback.model.record import RunRecord
     from failback.model.report import Provenance, RunReport
     from failback.progress import StageProgress
 
@@ -35,7 +36,7 @@ def report_lines(seen: Look) -> list[str]:
         f"Run {record.run}",
         *_pairs(
             [
-                ("goal", f"{record.goal} {record.target} ({record.home})" if record.home else record.goal),
+                ("goal", _goal(record)),
                 ("started", f"{record.started:%Y-%m-%d %H:%M:%S} UTC"),
                 ("execution", record.execution),
             ]
@@ -43,12 +44,18 @@ def report_lines(seen: Look) -> list[str]:
     ]
     if seen.history.stages:
         lines += ["", "Timeline", *(f"  {line}" for line in _timeline(seen))]
-    if seen.history.servers:
+    if seen.history.all_servers:
         lines += ["", "Servers", *(f"  {line}" for line in server_report(seen))]
         lines += [line for each in told.servers for line in server_details(each)]
     if made_of is not None:
         lines += ["", "Provenance", *_pairs(_steps(made_of))]
     return [*lines, "", *_outcome(seen)]
+
+
+def _goal(record: RunRecord) -> str:
+    if not record.home:
+        return record.goal
+    return f"{record.goal} {record.destination}{'' if record.parts else f' ({record.home})'}"
 
 
 def _pairs(rows: Sequence[tuple[str, str]]) -> list[str]:

@@ -114,7 +114,7 @@ def _run_row(record: RunRecord, now: datetime) -> tuple[str, ...]:
     ending = record.outcome
     error = f"{ending.stage}: {ending.error}" if ending and ending.outcome == "failed" else ""
     started = f"{record.started:%Y-%m-%d %H:%M:%S}"
-    return record.run, record.target, started, clock(seconds), record.status, error
+    return record.run, record.destination, started, clock(seconds), record.status, error
 
 
 def _labelled(label: str, text: str) -> list[str]:

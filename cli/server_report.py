@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def server_report(seen: Look) -> list[str]:
     """A heading and the rows; nothing for a run without servers."""
-    servers = seen.history.servers
+    servers = seen.history.all_servers
     if not servers:
         return []
     stages = list(dict.fromkeys(entry.stage for each in servers for entry in each.stages))

@@ -137,7 +137,7 @@ def _check(deployment: Deployment, name: str, request: RunRequest, *, as_json: b
     deployment.start(name, request.model_dump_json(exclude_defaults=True))
     last = follow(deployment, name, lambda _progress: None, patience=PATIENCE_SECONDS)
     outcome = last.progress.outcome
-    plans = [each.record.plan for each in last.history.servers if each.record.plan]
+    plans = [each.record.plan for each in last.history.all_servers if each.record.plan]
     if outcome is None or outcome.outcome == "failed":
         for line in ending_lines(last, "json" if as_json else "lines"):
             typer.echo(line)

@@ -46,6 +46,10 @@ class Executions(Protocol):
         """Start one with that input (JSON); one of that name that has been started already is fine."""
         ...
 
+    def stop(self, execution: str, cause: str) -> None:
+        """End the execution with that ARN; one that has ended, or was never started, is fine."""
+        ...
+
     def goes_on(self, execution: str) -> bool:
         """Whether the execution with that ARN hasn't ended; what was said of it a moment ago may still be told."""
         ...
@@ -102,9 +106,17 @@ def clean_up(end: ExecutionEnd, *, machine: str, desk: CleanUpDesk) -> CleanUp:
     record = record or _record(end, desk.run_log)
     if record is None:
         return CleanUp(run=end.name, why="no such run was begun")
+    for part in record.parts:
+        # Step Functions does so by itself, but promises only its best effort.
+        desk.executions.stop(_beside(end.execution, part), f"its run {end.name} is over: {_WHY[end.status]}")
     name = f"{PREFIX}{end.name}"[:LONGEST_NAME]
     desk.executions.start(name, json.dumps({"goal": "clean_up", "target": record.target, "clean_up": end.name}))
     return CleanUp(run=end.name, execution=name)
+
+
+def _beside(execution: str, name: str) -> str:
+    """The ARN of another execution of the same state machine."""
+    return f"{execution.rpartition(':')[0]}:{name}"
 
 
 def _record(end: ExecutionEnd, run_log: RunLog) -> RunRecord | None:
@@ -112,13 +124,15 @@ def _record(end: ExecutionEnd, run_log: RunLog) -> RunRecord | None:
     return history.record if history else None
 
 
-def check_not_over(run: str, run_log: RunLog, now: datetime) -> None:
-    """Raises Stopped for a run that has been opened too late: its execution was ended meanwhile. It's closed then."""
-    history = run_log.read(run)
-    stop = stop_of(history.decisions) if history and is_over(history.decisions) else None
-    if stop is not None:
-        run_log.close(run, Outcome(outcome="failed", error=ABORTED, cause=stop.why), now)
-        raise Stopped(stopped_by(stop))
+def check_not_over(run: str, *, run_log: RunLog, decisions: DecisionBook, now: datetime, whole: str = "") -> None:
+    """Raises Stopped for a run that has been opened too late: its execution was ended meanwhile, or that of the run
+    that it's a part of (`whole`). It's closed then."""
+    for each in (run, whole) if whole else (run,):
+        said = decisions.of(each, subject="stop")
+        stop = stop_of(said) if is_over(said) else None
+        if stop is not None:
+            run_log.close(run, Outcome(outcome="failed", error=ABORTED, cause=stop.why), now)
+            raise Stopped(stopped_by(stop))
 
 
 def _is_no_run(end: ExecutionEnd, record: RunRecord | None) -> bool:

@@ -20,7 +20,7 @@ from failback.parking import STAGES
 from failback.request_faults import field_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from failback.model.record import RunHistory, ServerHistory
     from failback.model.server import Awaited, ServerRecord
@@ -71,15 +71,52 @@ def decide(fields: Mapping[str, object], desk: DecidingDesk, *, request_id: str)
     history = desk.run_log.read(run) if isinstance(run, str) and run else None
     if history is None and isinstance(run, str) and run:
         faults.append(f"run: there is no run {run!r} ('failback list' shows those that there are)")
-    if history is not None:
-        faults += _run_faults(fields, history)
+    addressed = _addressed(fields, history, faults) if history is not None else {}
     if faults or request is None:
         raise RequestInvalid(_refusal(faults))
     known_by = f"said by the caller; CloudTrail's data event of request {request_id} says who it was"
     made = tuple(_decisions(request, known_by, desk))
-    for decision in made:
-        desk.decisions.decide(request.run, decision)
+    for name, scopes in addressed.items():
+        for decision in made:
+            if decision.scope in scopes:
+                desk.decisions.decide(name, decision)
     return Decided(decisions=made, asleep=_wake(desk))
+
+
+def _addressed(fields: Mapping[str, object], history: RunHistory, faults: list[str]) -> Mapping[str, Collection[str]]:
+    """The runs that it's about, with the scopes that are theirs: the run itself, or those of its parts that it fits."""
+    scopes = _scopes(fields)
+    if not history.record.parts:
+        faults += _run_faults(fields, history)
+        return {history.record.run: scopes}
+    if fields.get("subject") == "stop":
+        faults += _run_faults(fields, history)
+        # A part that hasn't begun yet stops as soon as it does.
+        return {name: scopes for name in (history.record.run, *history.record.parts)}
+    return _addressed_parts(fields, history, faults)
+
+
+def _addressed_parts(
+    fields: Mapping[str, object], history: RunHistory, faults: list[str]
+) -> Mapping[str, Collection[str]]:
+    found: dict[str, Collection[str]] = {}
+    named, refused = set(_named(fields)), []
+    unknown = named - {each.record.id for each in history.all_servers}
+    faults += [f"servers: run {history.record.run} has no server {server}" for server in sorted(unknown)]
+    for part in history.parts:
+        own = [each.record.id for each in part.servers if each.record.id in named]
+        if named and not own:
+            continue
+        wrong = _run_faults({**fields, "servers": own}, part)
+        refused += wrong
+        if not wrong:
+            found[part.record.run] = own or _scopes(fields)
+    # Of servers that are named each has to fit; what's said of all is for the parts that it fits.
+    if refused and (named or not found):
+        faults += dict.fromkeys(refused)
+    elif not history.parts:
+        faults.append(f"run: no part of run {history.record.run} has begun yet; say it again in a minute")
+    return found
 
 
 def _request(fields: Mapping[str, object]) -> tuple[DecisionRequest | None, list[str]]:
@@ -157,7 +194,6 @@ def _wave_of(record: ServerRecord) -> str:
 
 
 def _decisions(request: DecisionRequest, known_by: str, desk: DecidingDesk) -> list[Decision]:
-    whole = wave_scope(request.wave) if request.wave else WHOLE_RUN
     now = desk.clock.now()
     return [
         Decision(
@@ -170,8 +206,15 @@ def _decisions(request: DecisionRequest, known_by: str, desk: DecidingDesk) -> l
             why=request.why,
             discard=request.discard,
         )
-        for scope in dict.fromkeys(request.servers or (whole,))
+        for scope in _scopes(request.model_dump())
     ]
+
+
+def _scopes(fields: Mapping[str, object]) -> Sequence[str]:
+    """What it's noted under: each server that's named, else the wave or the run."""
+    wave = fields.get("wave")
+    whole = wave_scope(wave) if isinstance(wave, str) and wave else WHOLE_RUN
+    return list(dict.fromkeys(_named(fields))) or [whole]
 
 
 def _wake(desk: DecidingDesk) -> str:

@@ -103,6 +103,7 @@ def run_progress(
 ) -> RunProgress:
     """The run's stages, those that it has noted and, while it runs, those to come; `outcome` ends it."""
     record, last = history.record, history.stages[-1:]
+    parts = [_of_part(name, history, now) for name in record.parts]
     rows = [
         _noted(entry, known.get(entry.stage), now=now, over=outcome is not None or entry not in last)
         for entry in history.stages
@@ -112,12 +113,23 @@ def run_progress(
     ended = record.ended or (last[0].updated if last else now)
     return RunProgress(
         run=record.run,
-        target=record.target,
+        target=record.destination,
         status=outcome.outcome if outcome else "running",
         seconds=((ended if outcome else now) - record.started).total_seconds(),
-        stages=tuple(rows),
+        stages=(*parts, *rows),
         outcome=outcome,
-        servers=tuple(server_progress(each, now=now) for each in history.servers),
+        servers=tuple(server_progress(each, now=now) for each in history.all_servers),
+    )
+
+
+def _of_part(name: str, history: RunHistory, now: datetime) -> StageProgress:
+    """A part of a run for several targets, as a stage of it."""
+    record = next((part.record for part in history.parts if part.record.run == name), None)
+    if record is None:
+        return StageProgress(name, "to come")
+    error = record.outcome.error if record.outcome else ""
+    return StageProgress(
+        name, record.status, seconds=((record.ended or now) - record.started).total_seconds(), note=error
     )
 
 
@@ -163,6 +175,8 @@ def _coming(history: RunHistory, now: datetime) -> list[StageProgress]:
 
 def _at_servers(history: RunHistory) -> bool:
     """Whether the run's own stages wait for its servers': between the image and the report, until each has ended."""
+    if history.record.parts:
+        return any(part.record.status == "running" for part in history.parts) or not history.parts
     under_way = any(each.record.outcome is None for each in history.servers)
     return under_way and history.record.goal in {"failback", "rehearse"} and history.stages[-1].stage != GIVE_BACK
 
@@ -173,6 +187,8 @@ def _ended(entry: StageEntry) -> bool:
 
 def _following(history: RunHistory) -> Sequence[str]:
     """The stages after the last one that's noted, as the state machine goes on from there."""
+    if history.record.parts and not history.stages:
+        return (WRITE_REPORT,)
     if not history.record.target:
         # The request is still being judged: what it asks for isn't known.
         return ()

@@ -28,6 +28,8 @@ LONGEST_CAUSE = 4000
 """Characters of a cause: it stands in the execution's own record, and in a person's terminal."""
 
 
+LONGEST_PART = 1000
+"""Characters of one part's cause within its run's."""
 LONGEST_SHARE = 300
 """Characters of one server's cause within its run's."""
 BROKEN_OFF = "the run's execution was stopped, timed out or broke off; what it had made was given back afterwards"
@@ -36,8 +38,8 @@ BROKEN_OFF = "the run's execution was stopped, timed out or broke off; what it h
 def write_report(state: RunState, *, objects: ObjectStore, run_log: RunLog, now: datetime) -> Outcome:
     """Close the run, let go of its servers and write its report; may be repeated."""
     history = run_log.read(state.run.id)
-    servers = history.servers if history else ()
-    outcome = _own_end(state, history) or judge(state, [each.record for each in servers])
+    servers = history.all_servers if history else ()
+    outcome = _own_end(state, history) or judge(state, [each.record for each in servers], history)
     outcome = outcome.model_copy(update={"report": report_key(state.run.id)})
     run_log.close(state.run.id, outcome, now)
     for server in state.servers:
@@ -65,19 +67,27 @@ def run_report(state: RunState, outcome: Outcome, history: RunHistory | None) ->
 
 def history_report(history: RunHistory, *, outcome: Outcome | None, returned: Returned | None) -> RunReport:
     """Everything that the run log knows of it; also of a run that goes on: its `outcome` is None."""
-    made_of = provenance(history.stages)
-    servers = tuple(server_report(each, history, made_of) for each in history.servers)
+    servers = tuple(
+        server_report(each, part, provenance(part.stages))
+        for part in (history, *history.parts)
+        for each in part.servers
+    )
     left = sum(len(each.left) for each in servers) + (len(returned.left) if returned else 0)
     return RunReport(
         outcome=outcome,
-        history=history.model_copy(update={"servers": ()}),
-        provenance=made_of,
+        history=_without_servers(history),
+        provenance=provenance(history.stages),
         servers=servers,
         timeline=tuple(timeline(history)),
         given_back=returned,
         findings=tuple(_findings(servers)) if outcome else (),
         advice=tuple(_advice(history.record, servers, left)) if outcome else (),
     )
+
+
+def _without_servers(history: RunHistory) -> RunHistory:
+    parts = tuple(map(_without_servers, history.parts))
+    return history.model_copy(update={"servers": (), "parts": parts})
 
 
 def execution_outcome(state: RunState, outcome: Outcome) -> Outcome:
@@ -87,7 +97,7 @@ def execution_outcome(state: RunState, outcome: Outcome) -> Outcome:
     return Outcome(outcome="done", report=outcome.report)
 
 
-def judge(state: RunState, servers: Sequence[ServerRecord] = ()) -> Outcome:
+def judge(state: RunState, servers: Sequence[ServerRecord] = (), history: RunHistory | None = None) -> Outcome:
     """How the run ended: the first stage that failed for good is its failure, or else the servers' that failed."""
     # Members of JSON have no order: what led to giving back comes before its own failure.
     for stage, failure in sorted(state.failed.items(), key=lambda each: each[0] == "give_back"):
@@ -95,6 +105,8 @@ def judge(state: RunState, servers: Sequence[ServerRecord] = ()) -> Outcome:
         return Outcome(outcome="failed", stage=stage, error=error, cause=f"{stage}: {cause}"[:LONGEST_CAUSE])
     if state.goal == "clean_up":
         return Outcome(outcome="failed", error=ABORTED, cause=BROKEN_OFF)
+    if state.parts:
+        return _outcome_of_parts(state, history)
     if state.goal not in {"failback", "rehearse"}:
         return Outcome(outcome="done")
     known = {record.id: record for record in servers}
@@ -105,10 +117,29 @@ def judge(state: RunState, servers: Sequence[ServerRecord] = ()) -> Outcome:
     return Outcome(outcome="failed", stage="servers", error="ServersFailed", cause=_causes(failed, len(told)))
 
 
+def _outcome_of_parts(state: RunState, history: RunHistory | None) -> Outcome:
+    """How a run for several targets ended: well, if each of its parts did."""
+    ends = {part.record.run: part.record.outcome for part in history.parts} if history else {}
+    failed: dict[str, str] = {}
+    errors = set()
+    for part in state.parts:
+        end = ends.get(part.name)
+        if end is None or end.outcome == "failed":
+            cause = " ".join(end.cause.split()) if end else "it was refused, or its end isn't known; see its execution"
+            failed[part.name] = cause[:LONGEST_PART]
+            errors.add(end.error if end else "")
+    if not failed:
+        return Outcome(outcome="done")
+    told = "; ".join(f"{name}: {cause}" for name, cause in failed.items())
+    error = errors.pop() if len(errors) == 1 else ""
+    cause = f"{len(failed)} of {len(state.parts)} parts failed. {told}"[:LONGEST_CAUSE]
+    return Outcome(outcome="failed", stage="parts", error=error or "PartsFailed", cause=cause)
+
+
 def timeline(history: RunHistory) -> Iterator[TimelineEntry]:
     """The stages of the run and of its servers, in the order in which they began."""
     entries = [("", entry) for entry in history.stages]
-    entries += [(server.record.id, entry) for server in history.servers for entry in server.stages]
+    entries += [(server.record.id, entry) for server in history.all_servers for entry in server.stages]
     for server, entry in sorted(entries, key=lambda each: (each[1].began, each[0])):
         yield _timeline_entry(server, entry)
 

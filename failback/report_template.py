@@ -161,7 +161,8 @@ _BODY = """
 {{ listed("To do", report.advice) }}
 {% if run %}
 <dl>
-{{ fact("goal", run.goal) }}{{ fact("target", run.target) }}{{ fact("home", run.home) }}
+{{ fact("goal", run.goal) }}{{ fact("target", run.destination) }}{{ fact("home", "" if run.parts else run.home) }}
+{{ fact("parts", run.parts|join(", ")) }}
 {{ fact("started (UTC)", run.started|moment) }}
 {% if run.ended %}{{ fact("ended (UTC)", run.ended|moment) }}
 {{ fact("took", (run.ended - run.started).total_seconds()|span) }}{% endif %}

@@ -25,8 +25,8 @@ def resumed_fields(fields: Mapping[str, object], run_log: RunLog, faults: list[s
     if fault or history is None or history.record.request is None:
         faults.append(fault)
         return fields
-    request = history.record.request.model_dump(mode="json", exclude={"resume", "clean_up"})
-    at_home = {each.record.id for each in history.servers if _is_at_home(each)}
+    request = history.record.request.model_dump(mode="json", exclude={"resume", "clean_up", "part_of"})
+    at_home = {each.record.id for each in history.all_servers if _is_at_home(each)}
     servers = [each for each in request["servers"] if each["recovery_instance"] not in at_home]
     if not servers and "servers" not in fields:
         faults.append(
@@ -38,8 +38,9 @@ def resumed_fields(fields: Mapping[str, object], run_log: RunLog, faults: list[s
 def _fault(history: RunHistory | None, run: str) -> str:
     if history is None:
         return f"resume: there is no run {run!r}"
-    if history.record.status == "running":
-        return f"resume: run {run} is under way still, or isn't cleaned up after; wait for its end"
+    going = next((each for each in (history, *history.parts) if each.record.status == "running"), None)
+    if going is not None:
+        return f"resume: run {going.record.run} is under way still, or isn't cleaned up after; wait for its end"
     if history.record.request is None:
         return f"resume: nothing is known any more of what run {run} was asked for; ask for it anew"
     return ""

@@ -17,10 +17,11 @@ from failback.clean_up import PREFIX, check_not_over, check_over, clean_up_fault
 from failback.errors import DeploymentInvalid, RequestInvalid
 from failback.listing import listed
 from failback.model.record import RunRecord
-from failback.model.request import RunRequest
+from failback.model.request import LONGEST_RUN_ID, RunRequest
 from failback.model.run import WAIT_MARGIN_SECONDS, HomeFacts, RunFacts, RunState
 from failback.model.server import ServerRef
 from failback.naming import server_lock
+from failback.parts import name_faults, part_faults, part_name, parts_of, whole_of
 from failback.request_faults import field_faults, hook_faults, whole_faults
 from failback.resume import resumed_fields
 from failback.waves import waves_of
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from failback.clean_up import Executions
+    from failback.model.record import RunHistory
     from failback.model.request import StartEvent
     from failback.model.server import Awaited
     from failback.model.target import HomeName, Target
     from failback.ports import Clock, RunLog
-    from failback.recovery_ports import ServerBook
+    from failback.recovery_ports import DecisionBook, ServerBook
     from failback.settings import AllowedHooks
 
-# Run ids become tags and names in three clouds, and AgentSettings' `run`.
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RUN_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_RUN_ID - 1}}}")
 GOALS_THAT_CHANGE = ("failback", "rehearse")
 LOCK_TIME = timedelta(days=91)
 """From the run's start: a day more than the state machine lets it live, for a run that couldn't give its locks back."""
@@ -62,6 +63,7 @@ class Gate:
     targets: TargetBook
     functions: Mapping[HomeName, Mapping[str, str]]
     run_log: RunLog
+    decisions: DecisionBook
     book: ServerBook
     executions: Executions
     hooks: AllowedHooks
@@ -78,24 +80,43 @@ def check_request(event: StartEvent, gate: Gate) -> RunState:
     faults: list[str] = []
     fields = resumed_fields(event.request, gate.run_log, faults)
     request = _request(fields, faults)
-    target = _target(fields, gate.targets, gate.functions, faults)
+    target = _target("target", fields.get("target"), gate, faults)
     if fields.get("goal") == "clean_up":
         return _unfinished(event, request, target, gate, faults)
     faults += [] if _is_name(event.name) else [_name_fault(event.name)]
     faults += hook_faults(request.cutover, gate.hooks) if request else []
+    whole = whole_of(request, gate.run_log)
+    faults += _faults_of_parts(event.name, request, whole, gate) if request else []
     if faults or request is None or target is None:
         raise RequestInvalid(_refusal(faults))
     run = RunFacts(id=event.name, execution=event.execution, started=datetime.fromisoformat(event.started))
     state = _state(run, request, target, gate.functions[target.home])
     with ExitStack() as on_failure:
         now = gate.clock.now()
-        _lock(state, on_failure, run_log=gate.run_log, now=now, until=now + FIRST_LOCK)
+        holders = _holders(state, request)
+        _lock(holders, on_failure, run_log=gate.run_log, now=now, until=now + FIRST_LOCK)
         gate.run_log.open(_record(state, request))
-        gate.book.enlist(event.name, request.servers)
-        _lock(state, on_failure, run_log=gate.run_log, now=gate.clock.now(), until=state.run.started + LOCK_TIME)
-        check_not_over(event.name, gate.run_log, gate.clock.now())
+        if not state.parts:
+            gate.book.enlist(event.name, request.servers)
+            _lock(holders, on_failure, run_log=gate.run_log, now=gate.clock.now(), until=run.started + LOCK_TIME)
+        check_not_over(
+            run.id,
+            run_log=gate.run_log,
+            decisions=gate.decisions,
+            now=gate.clock.now(),
+            whole=request.part_of or "",
+        )
         on_failure.pop_all()
     return state
+
+
+def _faults_of_parts(run: str, request: RunRequest, whole: RunHistory | None, gate: Gate) -> list[str]:
+    """What's wrong with a run's parts, and with one that says that it's a part."""
+    faults = part_faults(request, run, whole)
+    for number, server in enumerate(request.servers):
+        if server.target not in {None, request.target}:
+            _target(f"servers.{number}.target", server.target, gate, faults)
+    return faults + name_faults(parts_of(run, request))
 
 
 def _unfinished(
@@ -114,6 +135,7 @@ def _unfinished(
     return _state(facts, asked, target, gate.functions[target.home]).model_copy(
         update={
             "goal": "clean_up",
+            "parts": (),
             "waves": (),
             "servers": tuple(ServerRef(id=server.record.id) for server in history.servers),
         }
@@ -121,6 +143,7 @@ def _unfinished(
 
 
 def _state(run: RunFacts, request: RunRequest, target: Target, functions: Mapping[str, str]) -> RunState:
+    parts = parts_of(run.id, request)
     return RunState(
         run=run,
         goal=request.goal,
@@ -130,8 +153,9 @@ def _state(run: RunFacts, request: RunRequest, target: Target, functions: Mappin
         replication=request.replication,
         cutover=request.cutover,
         timeouts=timeouts_of(request),
-        waves=waves_of(request),
-        servers=tuple(ServerRef(id=server.recovery_instance) for server in request.servers),
+        parts=parts,
+        waves=() if parts else waves_of(request),
+        servers=() if parts else tuple(ServerRef(id=server.recovery_instance) for server in request.servers),
     )
 
 
@@ -157,25 +181,34 @@ def _record(state: RunState, request: RunRequest) -> RunRecord:
         home=state.home.name,
         started=state.run.started,
         request=request,
+        parts=tuple(part.name for part in state.parts),
     )
 
 
-def _lock(state: RunState, on_failure: ExitStack, *, run_log: RunLog, now: datetime, until: datetime) -> None:
-    """Take every server's lock, to be given back on failure; raises RequestInvalid that names who holds the others.
+def _holders(state: RunState, request: RunRequest) -> Sequence[tuple[str, str]]:
+    """The servers, and the run that's to have each: a part, where there are parts.
 
     Only a run that changes something at its servers keeps others from them.
     """
     if state.goal not in GOALS_THAT_CHANGE:
-        return
-    faults, run = [], state.run.id
-    for number, server in enumerate(state.servers):
-        name = server_lock(server.id)
+        return ()
+    run, parts = state.run.id, bool(state.parts)
+    return [(server, part_name(run, target) if parts else run) for server, target in request.targets.items()]
+
+
+def _lock(
+    holders: Sequence[tuple[str, str]], on_failure: ExitStack, *, run_log: RunLog, now: datetime, until: datetime
+) -> None:
+    """Take every server's lock, to be given back on failure; raises RequestInvalid that names who holds the others."""
+    faults = []
+    for number, (server, run) in enumerate(holders):
+        name = server_lock(server)
         holder = run_log.lease(name, run, now=now, until=until)
         if holder == run:
             on_failure.callback(run_log.release, name, run)
         else:
             faults.append(
-                f"servers.{number}.recovery_instance: run {holder} has {server.id}; wait for its end, or stop it"
+                f"servers.{number}.recovery_instance: run {holder} has {server}; wait for its end, or stop it"
             )
     if faults:
         raise RequestInvalid(_refusal(faults))
@@ -192,8 +225,8 @@ def _is_name(name: str) -> bool:
 
 def _name_fault(name: str) -> str:
     return (
-        f"name: {name!r} can't be a run's id: give the execution a name of at most 64 letters, digits, '.', '_', '-', "
-        f"that doesn't begin with {PREFIX}"
+        f"name: {name!r} can't be a run's id: give the execution a name of at most {LONGEST_RUN_ID} letters, digits, "
+        f"'.', '_', '-', that doesn't begin with {PREFIX}"
     )
 
 
@@ -210,24 +243,18 @@ def _request(fields: Mapping[str, object], faults: list[str]) -> RunRequest | No
     return request
 
 
-def _target(
-    fields: Mapping[str, object],
-    targets: TargetBook,
-    functions: Mapping[HomeName, Mapping[str, str]],
-    faults: list[str],
-) -> Target | None:
-    """The target, judged also where the rest of the request is faulty."""
-    name = fields.get("target")
+def _target(path: str, name: object, gate: Gate, faults: list[str]) -> Target | None:
+    """The target that's named at a path of the request, judged also where the rest of that is faulty."""
     if not isinstance(name, str) or not name:
         return None
     try:
-        target = targets.get(name)
+        target = gate.targets.get(name)
     except DeploymentInvalid as error:
-        faults.append(f"target: {error}")
+        faults.append(f"{path}: {error}")
         return None
     if target is None:
-        known = ", ".join(targets.names()) or "none yet"
-        faults.append(f"target: there is no target {name!r}; this deployment has: {known}")
-    elif target.home not in functions:
-        faults.append(f"target: {name!r} is at {target.home}, for which nothing is deployed; deploy the stack again")
+        known = ", ".join(gate.targets.names()) or "none yet"
+        faults.append(f"{path}: there is no target {name!r}; this deployment has: {known}")
+    elif target.home not in gate.functions:
+        faults.append(f"{path}: {name!r} is at {target.home}, for which nothing is deployed; deploy the stack again")
     return target

@@ -59,6 +59,7 @@ def add_machine(
     arns = [made.function_arn for made in stages.values()]
     machine.add_to_role_policy(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=arns))
     _let_map_run(stack, machine, deployment)
+    _let_parts_run(stack, machine)
     accept_wildcard(machine, stack, "*", NO_RESOURCE)
     return machine
 
@@ -69,8 +70,27 @@ def _let_map_run(stack: Stack, machine: StateMachine, deployment: Deployment) ->
     from aws_cdk import aws_iam as iam
 
     own = machine_arn(stack, deployment)
-    children = f"{own.replace(':stateMachine:', ':execution:')}/*"
+    executions = own.replace(":stateMachine:", ":execution:")
+    children, parts = f"{executions}/*", f"{executions}:*"
     machine.add_to_role_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=[own]))
     on_children = ["states:DescribeExecution", "states:StopExecution"]
-    machine.add_to_role_policy(iam.PolicyStatement(actions=on_children, resources=[children]))
+    machine.add_to_role_policy(iam.PolicyStatement(actions=on_children, resources=[children, parts]))
     accept_wildcard(machine, stack, children, "A child's name comes from its map run; all are this machine's own.")
+    accept_wildcard(machine, stack, parts, "A part's name comes from whoever starts its run; all are this machine's.")
+
+
+def _let_parts_run(stack: Stack, machine: StateMachine) -> None:
+    """What waiting for an execution's end asks of its starter's role, besides what the Map does (Step Functions
+    developer guide, "Start a new execution", startExecution.sync): the rule by which Step Functions itself hears of
+    that end."""
+    from aws_cdk import ArnFormat
+    from aws_cdk import aws_iam as iam
+
+    rule = stack.format_arn(
+        service="events",
+        resource="rule",
+        resource_name="StepFunctionsGetEventsForStepFunctionsExecutionRule",
+        arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+    )
+    actions = ["events:PutTargets", "events:PutRule", "events:DescribeRule"]
+    machine.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[rule]))

@@ -114,11 +114,10 @@ def test_a_run_that_is_opened_after_its_end_is_closed_at_once() -> None:
     run_log, executions = MemoryRunLog(), MemoryExecutions()
     answer = clean_up(end(), machine=MACHINE, desk=desk_of(run_log, executions))
     assert "no such run" in answer.why
-    check_not_over("run-1", run_log, NOON)
     record = log_of().records["run-1"]
     run_log.open(record)
     with pytest.raises(Stopped, match="clean_up_aborted stopped the run"):
-        check_not_over("run-1", run_log, NOON)
+        check_not_over("run-1", run_log=run_log, decisions=run_log.decisions, now=NOON)
     history = run_log.read("run-1")
     assert history is not None
     assert history.record.outcome is not None

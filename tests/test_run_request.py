@@ -83,6 +83,7 @@ def gate_of(run_log: MemoryRunLog, **changed: Any) -> Gate:  # noqa: ANN401
         targets=Targets(),
         functions=FUNCTIONS,
         run_log=run_log,
+        decisions=run_log.decisions,
         book=run_log.servers,
         executions=MemoryExecutions(),
         hooks=AllowedHooks(),

@@ -18,7 +18,10 @@ RunStatus = Literal["running", "done", "failed"]
 
 
 class RunRecord(Facts):
-    """One run: what was asked for (None: it was noted before requests were kept), and how it stands."""
+    """One run: what was asked for (None: it was noted before requests were kept), and how it stands.
+
+    `parts` are the runs that do its work, one for each target, where there are several; such a run has no more.
+    """
 
     run: str
     execution: str
@@ -27,9 +30,16 @@ class RunRecord(Facts):
     home: str
     started: datetime
     request: RunRequest | None = None
+    parts: tuple[str, ...] = ()
     status: RunStatus = "running"
     ended: datetime | None = None
     outcome: Outcome | None = None
+
+    @property
+    def destination(self) -> str:
+        """Its target, or those of its parts."""
+        targets = self.request.targets.values() if self.parts and self.request else (self.target,)
+        return ", ".join(dict.fromkeys(targets))
 
 
 class StageEntry(Facts):
@@ -57,10 +67,19 @@ class ServerHistory(Facts):
 
 
 class RunHistory(Facts):
-    """A run and its stages, in the order they began; its servers in the order of their ids; decisions, oldest first."""
+    """A run and its stages, in the order they began; its servers in the order of their ids; decisions, oldest first.
+
+    `parts` are those that have begun of a run for several targets.
+    """
 
     record: RunRecord
     stages: tuple[StageEntry, ...] = ()
     servers: tuple[ServerHistory, ...] = ()
     decisions: tuple[Decision, ...] = ()
     batches: tuple[LaunchBatch, ...] = ()
+    parts: tuple[RunHistory, ...] = ()
+
+    @property
+    def all_servers(self) -> tuple[ServerHistory, ...]:
+        """The run's, or those of its parts."""
+        return (*self.servers, *(each for part in self.parts for each in part.servers))

@@ -23,6 +23,8 @@ MOST_DISKS = 60
 LARGEST_DISK_GIB = 65536
 """Of any home; what the target's own makes, readiness says."""
 MOST_WAVES = 50
+LONGEST_RUN_ID = 64
+"""Characters: run ids become tags and names in three clouds, and AgentSettings' `run`."""
 LONGEST_WAIT_HOURS = 28 * 24
 """The state machine itself ends after 90 days."""
 FIRST_WAVE = "first"
@@ -61,10 +63,11 @@ class ServerRequest(Facts):
     `name` is the machine's name at home, `firmware` what the original server boots by, `size` the machine's size.
     `original` names the machine at home that was failed over: with way `original` the client boots in it, with way
     `helper` the disks move into it at the end. With `overwrite` its own disks are written to, not clones of them.
-    `wave` and `on_failure` are for this server what the request's are for all.
+    `target`, `wave` and `on_failure` are for this server what the request's are for all.
     """
 
     recovery_instance: InstanceId
+    target: Identifier | None = None
     way: WayName | None = None
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?$")] | None = None
     firmware: Firmware | None = None
@@ -108,6 +111,9 @@ class RunRequest(Facts):
     Goal `failback` takes the servers home, `rehearse` takes drill instances all the way into machines that are removed
     again, `check` only says how either would go; all three name `servers`. `waves` gives the order; those that
     servers name and it doesn't come after it. `resume` is an earlier run that this one goes on with.
+
+    Servers may name other targets than the run's: such a run has a part for each target, a run of its own which is
+    asked for with `part_of`.
     """
 
     goal: Goal
@@ -119,6 +125,12 @@ class RunRequest(Facts):
     waves: Annotated[tuple[WaveChoice, ...], Field(max_length=MOST_WAVES)] = ()
     resume: Identifier | None = None
     clean_up: Identifier | None = None
+    part_of: Identifier | None = None
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Where each server goes, by its recovery instance, in the servers' order."""
+        return {each.recovery_instance: each.target or self.target for each in self.servers}
 
     @model_validator(mode="after")
     def _check_servers(self) -> Self:

@@ -190,10 +190,19 @@ class Wave(WaveChoice):
     servers: tuple[ServerRef, ...]
 
 
+class Part(Facts):
+    """What a run for several targets does for one of them: a run of that name, asked for like this."""
+
+    name: str
+    target: str
+    request: dict[str, JsonValue]
+
+
 class RunState(BaseModel):
     """The state of a run, or of one `server` of it. Unknown members are other stages' business.
 
     `timeouts` bounds each wait once more, in the state machine itself, in seconds. `wave` is the one that's under way.
+    A run with `parts` has servers in those only.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -206,6 +215,7 @@ class RunState(BaseModel):
     replication: ReplicationChoice = ReplicationChoice()
     cutover: CutoverChoice = CutoverChoice()
     timeouts: dict[Awaited, int] = {}
+    parts: tuple[Part, ...] = ()
     waves: tuple[Wave, ...] = ()
     wave: Wave | None = None
     servers: tuple[ServerRef, ...] = ()

@@ -14,6 +14,7 @@ from localcloud.moto_seams.engine import TimeScale, seam_engine
 from localcloud.moto_seams.functions import ACCOUNT, MotoFunctions, seam_functions
 from localcloud.moto_seams.interfaces import seam_interfaces
 from localcloud.moto_seams.map_runs import seam_map_runs
+from localcloud.moto_seams.nested import seam_nested
 from localcloud.moto_seams.oidc_providers import seam_oidc_providers
 from localcloud.moto_seams.pins import Swaps, check_version
 from localcloud.moto_seams.states_api import seam_states_api, stop_execution
@@ -88,6 +89,7 @@ def _seam_all(swaps: Swaps, engine: Engine) -> None:
     swaps.item(config.default_user_config, "stepfunctions", {"execute_state_machine": True})
     seam_engine(swaps, endpoint_url=engine.endpoint_url, scale=engine.scale)
     seam_states_api(swaps)
+    seam_nested(swaps)
     seam_map_runs(swaps)
     seam_deliveries(swaps, engine.deliveries)
     seam_deploy(swaps, read_object=read_object)

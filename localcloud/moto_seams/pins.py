@@ -33,6 +33,7 @@ _CALLBACK = "moto.stepfunctions.parser.asl.eval.callback.callback:CallbackPoolMa
 _HTTP = "moto.stepfunctions.responses:StepFunctionResponse"
 _BACKEND = "moto.stepfunctions.parser.models:StepFunctionsParserBackend"
 _MACHINE = "moto.stepfunctions.models:StateMachine"
+_NESTED = f"{_ASL}.state.exec.state_task.service.state_task_service_sfn:StateTaskServiceSfn"
 _INTERFACES = "moto.ec2.models.elastic_network_interfaces:NetworkInterfaceBackend"
 
 
@@ -93,6 +94,10 @@ PINS = {
     "moto.awslambda.models:LambdaFunction._invoke_lambda": Pin(
         "23ce7a8f956e8090",
         "is what moto itself calls functions by; gives text, whether it failed, the log",
+    ),
+    f"{_NESTED}._eval_service_task": Pin("dc94f9e92201e833", "asks the SDK by the definition's names"),
+    f"{_NESTED}._build_sync2_resolver": Pin(
+        "fbbf50b684b90a7e", "gives what is called until it gives something, after the start put its answer on the stack"
     ),
     f"{_INTERFACES}.modify_network_interface_attribute": Pin(
         "4f6c4782da6db02e", "leaves the instance's own groups as they were, and takes groups that aren't there"

@@ -84,6 +84,7 @@ class MemoryRunLog:
             servers=tuple(servers),
             decisions=tuple(self.decisions.of(run)),
             batches=tuple(self.batches.of(run)),
+            parts=tuple(part for each in self.records[run].parts if (part := self.read(each)) is not None),
         )
 
     def recent(self, limit: int) -> Sequence[RunRecord]:

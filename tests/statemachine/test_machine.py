@@ -12,7 +12,7 @@ import pytest
 
 from failback import errors
 from failback.contracts import read_contract
-from failback.model.run import WAIT_MARGIN_SECONDS, RunState
+from failback.model.run import WAIT_MARGIN_SECONDS, Part, RunState
 from failback.model.server import ServerOutcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,16 +27,19 @@ def levels(machine: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 LEVELS = levels(MACHINE)
-WAVES, SERVERS = LEVELS[1:]
+PARTS, WAVES, SERVERS = LEVELS[1:]
+LEVEL_NAMES = ["machine", "part", "wave", "server"]
 STATES: dict[str, dict[str, Any]] = {name: state for level in LEVELS for name, state in level["States"].items()}
-TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+RUN_PART = STATES["run_part"]
+"""The one task that calls no function."""
+TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task" and state is not RUN_PART}
 STAGES = {path.parent.name: read_contract(path.parent) for path in (ROOT / "lambdas" / "stages").glob("*/stage.json")}
 STAGE_OF = {name: "give_back" if name == "give_back_server" else name for name in TASKS}
 """The stage that a task calls: giving back is one stage for a run and for one server of it."""
 WAITING = {name for name, task in TASKS.items() if task["Resource"].endswith(".waitForTaskToken")}
 
 # Step Functions developer guide, "Handling errors": its own names, and those of Lambda that invoke passes on.
-STEP_FUNCTIONS = re.compile(r"^(States|Lambda|Runtime|Sandbox)\.[A-Za-z]+$")
+STEP_FUNCTIONS = re.compile(r"^(States|StepFunctions|Lambda|Runtime|Sandbox)\.[A-Za-z]+$")
 RETRIED = {
     "CloudBusy",
     "CloudUnreachable",
@@ -148,7 +151,7 @@ def test_every_choice_has_a_default() -> None:
     assert [name for name, state in STATES.items() if state["Type"] == "Choice" and "Default" not in state] == []
 
 
-@pytest.mark.parametrize("level", LEVELS, ids=["machine", "wave", "server"])
+@pytest.mark.parametrize("level", LEVELS, ids=LEVEL_NAMES)
 def test_every_next_exists_and_every_state_is_reached(level: dict[str, Any]) -> None:
     states = level["States"]
     reached, waiting = set(), [level["StartAt"]]
@@ -161,7 +164,7 @@ def test_every_next_exists_and_every_state_is_reached(level: dict[str, Any]) -> 
     assert reached == set(states)
 
 
-@pytest.mark.parametrize("level", LEVELS, ids=["machine", "wave", "server"])
+@pytest.mark.parametrize("level", LEVELS, ids=LEVEL_NAMES)
 def test_every_state_can_end(level: dict[str, Any]) -> None:
     states = level["States"]
     ends = {name for name, state in states.items() if state["Type"] in {"Succeed", "Fail"} or state.get("End")}
@@ -184,6 +187,22 @@ def test_a_server_never_fails_its_map() -> None:
     assert [rule["Next"] for rule in waves["Catch"]] == ["give_back"]
     assert waves["MaxConcurrency"] == 1
     assert {servers["ResultPath"], waves["ResultPath"]} == {None}
+
+
+def test_a_part_is_a_run_of_this_machine_and_never_fails_the_others() -> None:
+    assert RUN_PART["Resource"] == "arn:aws:states:::states:startExecution.sync:2"
+    assert RUN_PART["Parameters"]["StateMachineArn.$"] == "$$.StateMachine.Id"
+    assert set(PARTS["States"]) == {"run_part", "part_failed"}
+    (catch,) = RUN_PART["Catch"]
+    assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "part_failed")
+    # A name that's been started can be waited for again; what has failed can't be begun again under it.
+    assert not {"States.ALL", "States.TaskFailed", "States.Timeout"} & set(RUN_PART["Retry"][0]["ErrorEquals"])
+    assert [rule["Next"] for rule in STATES["parts"]["Catch"]] == ["write_report"]
+    assert STATES["parts"]["ResultPath"] is None
+    part = Part(name="run-1.azure-home", target="azure-home", request={"goal": "check"})
+    asked = selection(STATES["parts"], {}, part.model_dump())
+    chosen = filled(RUN_PART["Parameters"], asked, None)
+    assert (chosen["Name"], chosen["Input"]) == (part.name, part.request)
 
 
 def test_a_childs_state_is_all_that_its_stages_need() -> None:
@@ -231,7 +250,7 @@ def filled(template: dict[str, Any], parent: dict[str, Any], item: object) -> di
 
 def selected(path: str, parent: dict[str, Any], item: object) -> object:
     """What a path selects for a child."""
-    if path == "$$.Map.Item.Value":
+    if path.startswith("$$."):
         return item
     value: Any = parent
     for name in path.removeprefix("$.").split("."):

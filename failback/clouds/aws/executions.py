@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ class StepExecutions:
             self._stepfunctions.start_execution(stateMachineArn=self._machine, name=name, input=given)
         except self._stepfunctions.exceptions.ExecutionAlreadyExists:
             return
+
+    def stop(self, execution: str, cause: str) -> None:
+        with suppress(self._stepfunctions.exceptions.ExecutionDoesNotExist):
+            self._stepfunctions.stop_execution(executionArn=execution, cause=cause)
 
     def goes_on(self, execution: str) -> bool:
         try:

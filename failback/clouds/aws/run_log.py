@@ -107,7 +107,11 @@ class DynamoRunLog:
         )
         items = {item["sk"]["S"]: item for page in pages for item in page["Items"]}
         record = items.pop(RUN, None)
-        return None if record is None else _history(record, items)
+        if record is None:
+            return None
+        history = _history(record, items)
+        parts = (self.read(part) for part in history.record.parts)
+        return history.model_copy(update={"parts": tuple(part for part in parts if part is not None)})
 
     def recent(self, limit: int) -> Sequence[RunRecord]:
         found = self._dynamodb.query(

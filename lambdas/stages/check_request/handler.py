@@ -19,6 +19,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         targets=around.targets,
         functions=around.settings.functions,
         run_log=around.run_log,
+        decisions=around.decisions,
         book=around.servers,
         executions=around.executions,
         hooks=around.settings.hooks,

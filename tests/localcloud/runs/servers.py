@@ -90,7 +90,7 @@ def wait_for(place: Place, execution: str, milestone: str, servers: Sequence[Rec
 def failed(place: Place, execution: str, server: str) -> bool:
     """Whether a server's part of the run has failed."""
     known = place.history(execution)
-    outcomes = {each.record.id: each.record.outcome for each in known.servers} if known else {}
+    outcomes = {each.record.id: each.record.outcome for each in known.all_servers} if known else {}
     outcome = outcomes.get(server)
     return outcome is not None and outcome.outcome == "failed"
 
@@ -98,7 +98,7 @@ def failed(place: Place, execution: str, server: str) -> bool:
 def told(place: Place, execution: str) -> str:
     """How each server stands, for a person who looks for what went wrong."""
     lines = []
-    for each in history_of(place, execution).servers:
+    for each in history_of(place, execution).all_servers:
         last = each.stages[-1] if each.stages else None
         failures = [f"{stage.stage}: {stage.error}: {stage.advice}" for stage in each.stages if stage.error]
         note = last.progress.note if last and last.progress else ""
@@ -137,7 +137,7 @@ def history_of(place: Place, execution: str) -> RunHistory:
 
 def by_id(place: Place, execution: str) -> dict[str, ServerHistory]:
     """What the run log has of a run's servers."""
-    return {each.record.id: each for each in history_of(place, execution).servers}
+    return {each.record.id: each for each in history_of(place, execution).all_servers}
 
 
 def plan_of(server: ServerHistory) -> ServerPlan:
