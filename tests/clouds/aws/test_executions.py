@@ -33,6 +33,23 @@ def test_an_execution_is_started_once(code: str) -> None:
         stubber.assert_no_pending_responses()
 
 
+@pytest.mark.parametrize("code", ["", "ExecutionDoesNotExist", "AccessDeniedException"])
+def test_an_execution_that_was_never_started_needs_no_stop(code: str) -> None:
+    states = client_at("stepfunctions", "http://127.0.0.1:9", attempts=1)
+    wish = {"executionArn": EXECUTION, "cause": "it's over"}
+    with Stubber(states) as stubber:
+        if code:
+            stubber.add_client_error("stop_execution", code, expected_params=wish)
+        else:
+            stubber.add_response("stop_execution", {"stopDate": datetime(2026, 11, 22, tzinfo=UTC)}, wish)
+        if code == "AccessDeniedException":
+            with pytest.raises(ClientError, match=code):
+                StepExecutions(states, MACHINE).stop(EXECUTION, "it's over")
+        else:
+            StepExecutions(states, MACHINE).stop(EXECUTION, "it's over")
+        stubber.assert_no_pending_responses()
+
+
 @pytest.mark.parametrize(
     ("status", "goes_on"),
     [("RUNNING", True), ("PENDING_REDRIVE", True), ("SUCCEEDED", False), ("FAILED", False), ("ABORTED", False),

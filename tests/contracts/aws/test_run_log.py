@@ -64,6 +64,18 @@ def test_an_entry_keeps_its_beginning_and_counts_its_calls(run_log: RunLog) -> N
     assert second == entry("fetch_iso", 3, status="done", facts={"key": "k", "size": 5}).model_copy(update=changed)
 
 
+def test_a_history_tells_of_the_parts_that_have_begun(logged: Logged) -> None:
+    run_log = logged.run_log
+    run_log.open(record("r").model_copy(update={"parts": ("r.a", "r.b")}))
+    run_log.open(record("r.b", 1))
+    logged.book.enlist("r.b", [ServerRequest(recovery_instance="i-0000000a")])
+    history = run_log.read("r")
+    assert history is not None
+    assert [part.record for part in history.parts] == [record("r.b", 1)]
+    assert [each.record.id for each in history.all_servers] == ["i-0000000a"]
+    assert history.servers == ()
+
+
 def test_a_history_tells_of_each_server(logged: Logged) -> None:
     run_log, book = logged.run_log, logged.book
     run_log.open(record("r"))

@@ -144,9 +144,9 @@ def calling_states() -> set[str]:
 
 
 def tasks(machine: Json) -> Iterator[str]:
-    """The names of a machine's Task states, those of its Maps too."""
+    """The names of a machine's states that call a function, those of its Maps too."""
     for name, state in machine["States"].items():
-        if state["Type"] == "Task":
+        if state["Type"] == "Task" and "lambda:invoke" in state["Resource"]:
             yield name
         if "ItemProcessor" in state:
             yield from tasks(state["ItemProcessor"])
