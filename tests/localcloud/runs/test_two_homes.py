@@ -86,7 +86,7 @@ def _is_home(place: Place, execution: str, server: RecoveryInstance) -> bool:
 
 
 def _note_of_wave(place: Place, part: str) -> str:
-    history = history_of(place, part)
+    history = history_of(place, f"execution:{part}")
     notes = (entry.progress.note for entry in history.stages if entry.stage == "begin_wave" and entry.progress)
     return next(notes, "")
 
