@@ -16,9 +16,17 @@ clear_disks() {
         number=$((number + 1))
         eval "device=\$device_$number size=\$size_$number"
         say "STANDIN-CLIENT clearing $device"
-        blkdiscard --zeroout "$device" 2>/dev/null || dd if=/dev/zero of="$device" bs=4M count="$size" \
-            iflag=count_bytes conv=notrunc status=none || refuse "$device can't be cleared"
+        give_back_blocks "$device" || blkdiscard --zeroout "$device" 2>/dev/null ||
+            dd if=/dev/zero of="$device" bs=4M count="$size" iflag=count_bytes conv=notrunc status=none ||
+            refuse "$device can't be cleared"
     done
+}
+
+# give_back_blocks DEVICE: blocks that an emulated disk was given back are zeros, and take no room in its file. A disk
+# that doesn't begin with zeros then doesn't keep to that.
+give_back_blocks() {
+    blkdiscard "$1" 2>/dev/null || return 1
+    [ "$(dd if="$1" bs=1M count=1 status=none | tr -d '\000' | wc -c)" -eq 0 ]
 }
 
 # copy_changes ROUNDS: until no volume has changes, or so often. Each round asks for those since the last one.
