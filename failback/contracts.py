@@ -38,6 +38,10 @@ Resource = Literal[
 """What a stage may be allowed to touch; stacks/functions.py maps each word to ARNs."""
 
 
+LONGEST_DEADLINE = 90 * 24 * 60
+"""Minutes: what waits for other runs waits as long as the state machine lives."""
+
+
 class StageContract(Facts):
     """What a stage needs. `side` tells whether one function serves all, or one is deployed for each enabled home.
 
@@ -49,7 +53,7 @@ class StageContract(Facts):
     side: Literal["aws", "home"]
     memory_mib: int = Field(ge=128, le=10240)
     timeout_seconds: int = Field(ge=3, le=900)
-    deadline_minutes: int = Field(ge=1, le=1440)
+    deadline_minutes: int = Field(ge=1, le=LONGEST_DEADLINE)
     allow: dict[Resource, tuple[Action, ...]]
 
 

@@ -32,7 +32,7 @@ def parts_of(run: str, request: RunRequest) -> tuple[Part, ...]:
 
 def _part(run: str, request: RunRequest, target: str) -> Part:
     servers = tuple(each.model_copy(update={"target": None}) for each in request.servers
-                    if request.targets[each.recovery_instance] == target)  # fmt: skip
+                    if (each.target or request.target) == target)  # fmt: skip
     update = {"target": target, "servers": servers, "resume": None, "part_of": run}
     wanted = request.model_copy(update=update).model_dump(mode="json", exclude_unset=True)
     return Part(name=part_name(run, target), target=target, request=wanted)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from failback.recovery_ports import DecisionBook, ServerBook
 
 STAGE = "begin_wave"
-SHORTEST_WAIT, LONGEST_WAIT = 60, 900
-"""Seconds: with a look each quarter of an hour a month leaves room in an execution's history."""
+SHORTEST_WAIT, LONGEST_WAIT = 60, 1800
+"""Seconds. A look costs ten events of the 25,000 that an execution may have: so two months of waiting fit."""
 MOST_NAMED = 20
 """Servers that stand in a wave's way and are named."""
 

@@ -14,6 +14,7 @@ from failback import errors
 from failback.contracts import read_contract
 from failback.model.run import WAIT_MARGIN_SECONDS, Part, RunState
 from failback.model.server import ServerOutcome
+from failback.waves import LONGEST_WAIT
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "statemachine" / "failback.asl.json").read_text(encoding="utf-8")
@@ -203,6 +204,12 @@ def test_a_part_is_a_run_of_this_machine_and_never_fails_the_others() -> None:
     asked = selection(STATES["parts"], {}, part.model_dump())
     chosen = filled(RUN_PART["Parameters"], asked, None)
     assert (chosen["Name"], chosen["Input"]) == (part.name, part.request)
+
+
+def test_a_wave_may_wait_for_other_parts_as_long_as_the_machine_lives() -> None:
+    assert STAGES["begin_wave"].deadline_minutes * 60 == MACHINE["TimeoutSeconds"]
+    # Entered and left: the task, the choice and the wait; scheduled, started and ended: the task.
+    assert 30 * 24 * 3600 / LONGEST_WAIT * 9 < 25_000 * 0.6, "a month, and the run's own events, are within its history"
 
 
 def test_a_childs_state_is_all_that_its_stages_need() -> None:
