@@ -157,7 +157,9 @@ def clean_up_faults(history: RunHistory | None, run: str, target: object) -> lis
     if history is None:
         return [f"clean_up: there is no run {run!r}"]
     record, faults = history.record, []
-    if came_to_its_own_end(record) and not unreturned(history):
+    if came_to_its_own_end(record) and record.parts:
+        faults.append(f"clean_up: run {run} has made nothing itself; name the part that did: {', '.join(record.parts)}")
+    elif came_to_its_own_end(record) and not unreturned(history):
         faults.append(f"clean_up: run {run} came to its own end, and gave back what was to be; its report says what")
     if target != record.target:
         faults.append(f"target: run {run} was one of target {record.target!r}; name that")

@@ -195,6 +195,14 @@ def test_what_ends_a_run_from_outside_ends_its_parts() -> None:
     assert (cleaning.goal, cleaning.parts, cleaning.servers) == ("clean_up", (), ())
 
 
+def test_what_a_part_has_left_is_cleaned_up_by_its_own_name() -> None:
+    evening = Evening()
+    evening.begun()
+    evening.log.close(RUN, Outcome(outcome="failed", error="PartsFailed"), NOON)
+    with pytest.raises(RequestInvalid, match=f"name the part that did: {SOUTH}, {NORTH}"):
+        evening.ask("clean-up-again", {"goal": "clean_up", "target": "north", "clean_up": RUN})
+
+
 def test_a_wave_waits_for_the_earlier_one_of_another_part() -> None:
     evening = Evening()
     north = evening.begun()[NORTH]
