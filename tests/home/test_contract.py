@@ -21,9 +21,13 @@ KEY = "0123456789abcdef0123"
 TAGS = run_tags("run-1", datetime(2026, 1, 2, tzinfo=UTC), image=KEY)
 
 
+LONGEST = 1200.0
+"""Seconds that a real cloud may take; at an embedded one a test's own time-out comes before."""
+
+
 def imported(home: HomeInTest, content: ImageContent) -> tuple[HomeImage, list[ImageImport]]:
     """Import by as many calls as it takes; the cloud makes the image beside, in its own time."""
-    steps, ends = [home.images.advance(KEY, content, cursor={}, tags=TAGS)], monotonic() + 10
+    steps, ends = [home.images.advance(KEY, content, cursor={}, tags=TAGS)], monotonic() + LONGEST
     while steps[-1].image is None:
         assert monotonic() < ends
         steps.append(home.images.advance(KEY, content, cursor=steps[-1].cursor, tags=TAGS))
@@ -33,7 +37,7 @@ def imported(home: HomeInTest, content: ImageContent) -> tuple[HomeImage, list[I
 def built(home: HomeInTest, machine: Machine) -> list[str]:
     """Build by as many calls as it takes."""
     states: list[str] = [home.machines.build(machine)]
-    ends = monotonic() + 10
+    ends = monotonic() + LONGEST
     while states[-1] == "building":
         assert monotonic() < ends
         states.append(home.machines.build(machine))

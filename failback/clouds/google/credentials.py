@@ -53,9 +53,9 @@ def sign_in(target: GoogleTarget, way_in: WayIn) -> tuple[Credentials, Assertion
     """
     way = target.credential
     if not isinstance(way, WorkloadIdentity):
-        return _shared(_key(way, way_in)), None
+        return shared(_key(way, way_in)), None
     assertion = Assertion(way_in, way.audience)
-    return _shared(_federated(way, assertion, way_in.endpoints)), assertion
+    return shared(_federated(way, assertion, way_in.endpoints)), assertion
 
 
 def _federated(way: WorkloadIdentity, assertion: Assertion, endpoints: Mapping[str, str]) -> Any:  # noqa: ANN401
@@ -93,7 +93,7 @@ def _key(way: StoredSecret, way_in: WayIn) -> Any:  # noqa: ANN401 - the SDK has
     raise SignInRefused(message)
 
 
-def _shared(inner: Any) -> Credentials:  # noqa: ANN401 - any of the SDK's credentials
+def shared(inner: Any) -> Credentials:  # noqa: ANN401 - any of the SDK's credentials
     """The same credentials, for many threads: one of them signs in anew while the others wait.
 
     They're asked for tokens only. The SDK's own clients would look up a service account's regions besides, at the real
