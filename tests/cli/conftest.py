@@ -107,7 +107,7 @@ class Cloud:
         return CliRunner().invoke(app, words, env={**self.variables, **more})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("aws")
     with run_aws(AwsSettings(folder, wait_scale=0.4)) as aws:

@@ -156,10 +156,14 @@ def test_the_machine_calls_the_stages_and_nothing_else(synthesis: Synthesis) -> 
 def test_the_machine_may_run_its_own_children(synthesis: Synthesis) -> None:
     (machine,) = synthesis.resources("StepFunctions::StateMachine").values()
     role = machine["RoleArn"]["Fn::GetAtt"][0]
-    own, children = (f":{kind}:drs-failback{rest}']]}}" for kind, rest in (("stateMachine", ""), ("execution", "/*")))
-    wanted = {"states:StartExecution": own, "states:DescribeExecution": children, "states:StopExecution": children}
+    own, children, parts = (
+        f":{kind}:drs-failback{rest}']]}}"
+        for kind, rest in (("stateMachine", ""), ("execution", "/*"), ("execution", ":*"))
+    )
+    ends = [children, parts]
+    wanted = {"states:StartExecution": [own], "states:DescribeExecution": ends, "states:StopExecution": ends}
     found = {
-        action: str(each["Resource"])
+        action: [str(one) for one in (each["Resource"] if isinstance(each["Resource"], list) else [each["Resource"]])]
         for policy in synthesis.resources("IAM::Policy").values()
         if {"Ref": role} in policy["Roles"]
         for each in policy["PolicyDocument"]["Statement"]
@@ -167,7 +171,9 @@ def test_the_machine_may_run_its_own_children(synthesis: Synthesis) -> None:
         if action in wanted
     }
     assert set(found) == set(wanted)
-    assert all(found[action].endswith(end) for action, end in wanted.items())
+    for action, last in wanted.items():
+        assert len(found[action]) == len(last)
+        assert all(resource.endswith(end) for resource, end in zip(found[action], last, strict=True)), found[action]
 
 
 def test_the_watcher_is_woken_by_the_clock_and_by_drs(synthesis: Synthesis) -> None:
