@@ -89,8 +89,8 @@ def exported_image(objects: ObjectStore, key: str, image_format: ImageFormat) ->
         return None
     try:
         exported = ExportedImage.model_validate_json(objects.read(proof.key, 0, proof.size))
-    except ValidationError:
-        # Not as this version writes it: the image is exported again.
+    except (ValidationError, ObjectMissing):
+        # Not as this version writes it, or removed since the look by a run that's given back: it's exported again.
         return None
     return exported if (exported.key, exported.size) == (found.key, found.size) else None
 

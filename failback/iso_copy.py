@@ -84,8 +84,9 @@ def stored_iso(objects: ObjectStore, sha512: str) -> StoredIso | None:
         return None
     try:
         stored = StoredIso.model_validate_json(objects.read(proof.key, 0, proof.size))
-    except ValidationError:
-        # Not as this version writes it: the ISO is fetched again and the proof written anew.
+    except (ValidationError, ObjectMissing):
+        # Not as this version writes it, or removed since the look by a run that's given back: the ISO is fetched again
+        # and the proof written anew.
         return None
     return stored if (stored.key, stored.size, stored.sha512) == (found.key, found.size, sha512) else None
 

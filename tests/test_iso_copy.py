@@ -144,6 +144,14 @@ def test_a_copy_that_vanished_before_its_check_is_missed() -> None:
         copying.call(CopyCursor(upload="u", next_byte=len(ISO), copied=True))
 
 
+def test_a_proof_that_is_removed_since_the_look_proves_nothing() -> None:
+    copying = Copying()
+    copying.to_the_end()
+    copying.objects.fail.append(ObjectMissing("gone"))
+    assert stored_iso(copying.objects, SHA512) is None
+    assert stored_iso(copying.objects, SHA512) is not None
+
+
 @pytest.mark.parametrize("proof", [b"{}", b'{"key":"x","size":1,"sha512":"x"}'], ids=["old", "other"])
 def test_a_proof_that_does_not_fit_proves_nothing(proof: bytes) -> None:
     copying = Copying()
