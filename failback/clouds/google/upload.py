@@ -36,7 +36,7 @@ PART = 16 * MIB
 """Bytes of a part, whole times 256 KiB. At 60 MiB/s one takes a quarter of a second, its session 0.1 s more."""
 MOST_SOURCES = 32
 
-START, MOST = 4, 8
+START, MOST = 8, 8
 """Parts at once, read and sent by a thread each: 128 MiB at most."""
 ATTEMPTS = 6
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 60
