@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from failback.model.ending import Failure, Returned
     from failback.model.record import RunHistory, RunRecord, StageEntry
-    from failback.model.report import ServerReport
+    from failback.model.report import Provenance, ServerReport
     from failback.model.run import RunState
     from failback.model.server import ServerRecord
     from failback.ports import ObjectStore, RunLog
@@ -67,22 +67,26 @@ def run_report(state: RunState, outcome: Outcome, history: RunHistory | None) ->
 
 def history_report(history: RunHistory, *, outcome: Outcome | None, returned: Returned | None) -> RunReport:
     """Everything that the run log knows of it; also of a run that goes on: its `outcome` is None."""
-    servers = tuple(
-        server_report(each, part, provenance(part.stages))
-        for part in (history, *history.parts)
-        for each in part.servers
-    )
+    made_of = provenance(history.stages)
+    servers = tuple(_server_reports(history, made_of))
     left = sum(len(each.left) for each in servers) + (len(returned.left) if returned else 0)
     return RunReport(
         outcome=outcome,
         history=_without_servers(history),
-        provenance=provenance(history.stages),
+        provenance=made_of,
         servers=servers,
         timeline=tuple(timeline(history)),
         given_back=returned,
         findings=tuple(_findings(servers)) if outcome else (),
         advice=tuple(_advice(history.record, servers, left)) if outcome else (),
     )
+
+
+def _server_reports(history: RunHistory, made_of: Provenance | None) -> Iterator[ServerReport]:
+    """Of its own servers, and of those of its parts, each of which has an image of its own."""
+    yield from (server_report(each, history, made_of) for each in history.servers)
+    for part in history.parts:
+        yield from _server_reports(part, provenance(part.stages))
 
 
 def _without_servers(history: RunHistory) -> RunHistory:

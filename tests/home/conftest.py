@@ -127,6 +127,22 @@ class VhdImages:
         return content.whole()[:-512]
 
 
+class ArchivedImages:
+    """The images of a home that takes archives."""
+
+    def client_image(self) -> MemoryContent:
+        return archived(DATA)
+
+    def small_image(self) -> MemoryContent:
+        return archived({0: b"boot" * 1024})
+
+    def misshaped(self) -> MemoryContent:
+        return MemoryContent(3 << 20, {0: b"none of an archive's" * 1024})
+
+    def raw(self, content: MemoryContent) -> bytes:
+        return unpacked(content)
+
+
 @dataclass
 class InMemory(VhdImages):
     """The home in memory."""
@@ -254,7 +270,7 @@ class InAzure(VhdImages):
 
 
 @dataclass
-class InGoogle:
+class InGoogle(ArchivedImages):
     """Google's adapter."""
 
     embedded: EmbeddedGoogle
@@ -271,18 +287,6 @@ class InGoogle:
     @property
     def belongings(self) -> Belongings:
         return self.embedded.home.belongings
-
-    def client_image(self) -> MemoryContent:
-        return archived(DATA)
-
-    def small_image(self) -> MemoryContent:
-        return archived({0: b"boot" * 1024})
-
-    def misshaped(self) -> MemoryContent:
-        return MemoryContent(3 << 20, {0: b"none of an archive's" * 1024})
-
-    def raw(self, content: MemoryContent) -> bytes:
-        return unpacked(content)
 
     def disk(self, key: str) -> bytes:
         return self.embedded.data_of("images", f"drs-failback-client-{key}")

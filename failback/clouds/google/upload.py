@@ -36,7 +36,7 @@ PART = 16 * MIB
 """Bytes of a part, whole times 256 KiB. At 60 MiB/s one takes a quarter of a second, its session 0.1 s more."""
 MOST_SOURCES = 32
 
-START, MOST = 8, 8
+MOST = 8
 """Parts at once, read and sent by a thread each: 128 MiB at most."""
 ATTEMPTS = 6
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 60
@@ -98,7 +98,7 @@ class Upload:
         """Send a slice of parts from the one at offset `first` on, and give the offset that it reaches."""
         work = _Work(content.size, first, clock=self.clock, limits=self.limits)
         sender = _Sender(self, content, self._labels(tags))
-        run_all(work.parts(), sender.send, gate=AdaptiveGate(START, most=MOST), attempts=ATTEMPTS, backoff=self.backoff)
+        run_all(work.parts(), sender.send, gate=AdaptiveGate(MOST, most=MOST), attempts=ATTEMPTS, backoff=self.backoff)
         return work.reached
 
     def assemble(self, size: int, tags: Mapping[str, str]) -> str | None:

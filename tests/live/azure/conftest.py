@@ -55,7 +55,7 @@ class PatientMachines(AzureMachines):
     def build(self, machine: MachineToBuild) -> MachineState:
         state = super().build(machine)
         if state == "building":
-            # The contract looks twenty times, a machine takes some minutes.
+            # A machine takes some minutes.
             time.sleep(4 * look_seconds())
         return state
 

@@ -20,8 +20,7 @@ from failback.clouds.google.upload import Slice
 from failback.model.target import GoogleTarget
 from failback.naming import image_name
 from lambdas.connections import SystemClock
-from tests.clouds.google.embedded import DATA, archived
-from tests.home.memory import MemoryContent
+from tests.home.conftest import ArchivedImages
 from tests.home.test_contract import KEY
 from tests.live.giving_back import give_back
 from tests.live.variables import GOOGLE_COMPUTE, GOOGLE_STORAGE, GOOGLE_TARGET, look_seconds, needed
@@ -70,7 +69,7 @@ class PatientBelongings(GoogleBelongings):
 
 
 @dataclass(frozen=True)
-class LiveHome:
+class LiveHome(ArchivedImages):
     """A home in test whose guests nobody has a hand in, and whose images nobody reads."""
 
     place: GooglePlace
@@ -86,18 +85,6 @@ class LiveHome:
     @property
     def belongings(self) -> PatientBelongings:
         return PatientBelongings(self.place)
-
-    def client_image(self) -> MemoryContent:
-        return archived(DATA)
-
-    def small_image(self) -> MemoryContent:
-        return archived({0: b"boot" * 1024})
-
-    def misshaped(self) -> MemoryContent:
-        return MemoryContent(3 << 20, {0: b"none of an archive's" * 1024})
-
-    def raw(self, content: MemoryContent) -> bytes:
-        raise AssertionError(content.size)
 
     def disk(self, key: str) -> bytes:
         pytest.fail(f"nobody reads the image of {key} here")
