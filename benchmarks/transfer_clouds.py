@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 import threading
 import time
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.other_process import other_process
 from localcloud.azure.cloud import AzureCloud, AzureSettings
 from localcloud.azure.identity import FederatedCredential
 from localcloud.ebs.direct import EbsDirectService
@@ -56,17 +56,8 @@ class CloudProcess:
 @contextmanager
 def cloud_process(iso: Path) -> Iterator[CloudProcess]:
     """S3 with AWS's bucket of the client ISO, EBS, AMIs, and an Azure, for the length of the block."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(iso, theirs))
-    process.start()
-    # With this end closed here, a process that fails to start is an EOFError, not a wait for ever.
-    theirs.close()
-    try:
-        yield CloudProcess(ours.recv(), ours)
-    finally:
-        ours.close()
-        process.join()
+    with other_process(_serve, iso) as (environment, pipe):
+        yield CloudProcess(environment, pipe)
 
 
 def _serve(iso: Path, pipe: Connection) -> None:

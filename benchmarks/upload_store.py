@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import socket
 import tempfile
 import threading
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.other_process import other_process
 from localcloud.google_identity.service import GoogleIdentity
 from localcloud.google_identity.settings import Grant, IdentitySettings
 from localcloud.google_storage.service import StorageService
@@ -42,17 +42,8 @@ class StoreProcess:
 @contextmanager
 def store_process(parent: Path) -> Iterator[StoreProcess]:
     """Cloud Storage with one bucket, its files under `parent`, for the length of the block."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(parent, theirs))
-    process.start()
-    # With this end closed here, a process that fails to start is an EOFError, not a wait for ever.
-    theirs.close()
-    try:
-        yield StoreProcess(ours.recv(), ours)
-    finally:
-        ours.close()
-        process.join()
+    with other_process(_serve, parent) as (environment, pipe):
+        yield StoreProcess(environment, pipe)
 
 
 def _serve(parent: Path, pipe: Connection) -> None:

@@ -121,6 +121,8 @@ class GoogleImages:
                 self._ended(str(cursor["operation"]))
             remove_image(self.place, image.name)
             return _over(upload, size)
+        # Compute reads the whole object: its parts go while it does.
+        upload.remove_parts()
         return _later(cursor, size)
 
     def _under_way(self, upload: Upload, step: Mapping[str, JsonValue], size: int) -> ImageImport:
@@ -134,7 +136,6 @@ class GoogleImages:
         from google.api_core.exceptions import Conflict
 
         whole = str(step["whole"])
-        upload.remove_parts()
         if not upload.is_whole(whole):
             return ImageImport(None, {}, 0, size)
         request: Any = {

@@ -108,11 +108,12 @@ class Upload:
         """
         from google.api_core.exceptions import NotFound, PreconditionFailed
 
-        parts = self._parts(size)
+        held = {each.name: each for each in self._listed(folder_of(self.key))}
+        parts = self._parts(held, size)
         if parts is None:
             return None
         until = self.clock.now() + timedelta(seconds=self.limits.seconds)
-        whole = self.found(self.whole_name)
+        whole = held.get(self.whole_name)
         if whole is not None and not self._is_made_of(whole, parts):
             # What's left of another export.
             whole.delete(if_generation_match=whole.generation, **storage_options())
@@ -128,6 +129,7 @@ class Upload:
                 whole.compose(sources, if_generation_match=before.generation if before else 0, **storage_options())
             except (PreconditionFailed, NotFound):
                 # Done by an attempt whose answer was lost, or by another run: the next call looks at it.
+                self.found(self.whole_name)
                 return ""
             if not self._is_made_of(whole, parts):
                 message = f"{self.whole_name} isn't what its parts make: it's put together anew"
@@ -174,9 +176,8 @@ class Upload:
         blobs = storage.list_blobs(self.place.target.bucket, prefix=prefix, **storage_options())
         return [each for each in blobs if self._is_ours(each)]
 
-    def _parts(self, size: int) -> list[Any] | None:
-        """All parts in order."""
-        held = {each.name: each for each in self._listed(f"{folder_of(self.key)}part-")}
+    def _parts(self, held: Mapping[str, Any], size: int) -> list[Any] | None:
+        """All parts in order, of our objects by their names."""
         names = [self.part_name(index) for index in range(-(-size // self.limits.part))]
         parts = [held.get(name) for name in names]
         lengths = [min(self.limits.part, size - index * self.limits.part) for index in range(len(parts))]

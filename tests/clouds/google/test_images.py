@@ -127,8 +127,10 @@ def test_one_that_s_being_made_is_waited_for(tmp_path: Path) -> None:
         step = until(images, content, "operation")
         assert step.wait_seconds == WAIT
         assert images.find(KEY) is None
+        assert f"images/{KEY}/part-00000" in google.names()
         again = images.advance(KEY, content, cursor=step.cursor, tags=TAGS)
         assert (again.image, again.cursor, again.wait_seconds) == (None, step.cursor, WAIT)
+        assert google.names() == [f"images/{KEY}/client.tar.gz"]
         before = {key: value for key, value in step.cursor.items() if key != "operation"}
         repeated = images.advance(KEY, content, cursor=before, tags=TAGS)
         assert (repeated.image, repeated.cursor, repeated.wait_seconds) == (None, before, WAIT)

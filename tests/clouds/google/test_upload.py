@@ -184,6 +184,16 @@ def test_somebody_else_s_object_in_the_way_stays(bench: Bench) -> None:
     assert bench.google.names() == [f"{FOLDER}part-00001"]
 
 
+def test_somebody_else_s_object_in_the_whole_one_s_place_stays(bench: Bench) -> None:
+    wanted, upload = content(2 * SMALL), bench.upload()
+    bench.put(upload.whole_name, b"mine")
+    upload.send(wanted, 0, TAGS)
+    with pytest.raises(ImportFailed, match=r"client.tar.gz in the way"):
+        upload.assemble(wanted.size, TAGS)
+    upload.remove_all()
+    assert bench.google.names() == [upload.whole_name]
+
+
 def test_a_refusal_brings_no_session_along(bench: Bench) -> None:
     bench.fail(FaultRule(action=Deny(), operation="objects.insert", method="PUT"))
     with pytest.raises(CloudRefused, match="forbidden") as caught:
