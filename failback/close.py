@@ -20,7 +20,7 @@ from failback.last_steps import disks_kept, last_steps, snapshots_kept
 from failback.model.ending import Belonging, Returned
 from failback.model.server import ServerOutcome
 from failback.model.stage import Progress, StageResult, cursor_of, facts_of
-from failback.naming import RUN_TAG, TARGET_TAG, server_lock
+from failback.naming import RUN_TAG, TAKEN_TAG, TARGET_TAG, server_lock
 from failback.server_return import LOCK_TIME, Standing, configure_command, rules_of
 
 if TYPE_CHECKING:
@@ -107,13 +107,13 @@ def close_server(state: RunState, desk: ClosingDesk) -> Result:
 def _hand_over(state: RunState, machine: str, clearing: Clearing, desk: ClosingDesk) -> bool | None:
     """True once nothing of the server itself has a tag of the run; None where that's refused, and then all stays."""
     thing = Belonging(cloud=state.home.name, kind="machine", id=machine, name=machine)
-    tags = f"the tag {RUN_TAG}={state.run.id}"
+    tags = f"the tag {RUN_TAG} or {TAKEN_TAG} with the value {state.run.id}"
     command = f"look at home for {machine}, its disks and its interfaces, and take {tags} off them"
     handed = clearing.undo(thing, lambda: desk.home().takeovers.hand_over(machine, run=state.run.id), command)
     if handed is None:
         rest = Belonging(cloud=state.home.name, kind="everything", id=state.one)
         why = f"{machine} couldn't be handed over: what has {tags} may be the server itself, so that all of it was left"
-        clearing.leave(rest, why, f"take the tag off the server first, then remove what has {tags}")
+        clearing.leave(rest, why, f"take it off the server first, then remove what has {tags}")
     return handed
 
 

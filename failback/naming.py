@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 PREFIX = "drs-failback"
 RUN_TAG = f"{PREFIX}:run"
 CREATED_TAG = f"{PREFIX}:created"
+TAKEN_TAG = f"{PREFIX}:taken-by"
+"""On a machine that was there before the run, while a run changes it: the run. It isn't the run's own, so it never has
+the tag by which a run's things are found and removed."""
 SERVER_TAG = f"{PREFIX}:server"
 """On what's made for one server: the id of its recovery instance."""
 TARGET_TAG = f"{PREFIX}:target"

@@ -338,6 +338,7 @@ def test_nothing_is_removed_at_home_where_the_machine_cannot_be_handed_over(way:
     kinds = [each.belonging.kind for each in facts.left]
     assert kinds == ["machine", "everything"]
     assert all(closing.bench.state.run.id in each.command for each in facts.left)
+    assert all(tag in facts.left[0].command for tag in ("drs-failback:run", "drs-failback:taken-by"))
     assert closing.bench.recovery.configurations[SERVER] == BEFORE
     assert not closing.bench.hosts.rules
     assert not closing.lock

@@ -211,8 +211,7 @@ class Battery:
             return "the run was refused, nothing was changed"
         outcome = record.record.outcome
         if outcome is not None and outcome.outcome == "home":
-            self._check_home(of, record, before, after, told, known)
-            return "home"
+            return self._check_home(of, record, before, after, told, known)
         assert outcome is None or outcome.outcome in {"failed", "skipped"}, (told, outcome)
         return self._judge_return(of, record, before, after, told, known)
 
@@ -253,7 +252,7 @@ class Battery:
 
     def _check_home(
         self, of: Subject, record: ServerHistory, before: Json, after: Json, told: str, known: RunHistory
-    ) -> None:
+    ) -> str:
         place, plan = self.world.place, plan_of(record)
         if self.way == "new":
             check_disks(place, of.server, plan)
@@ -271,8 +270,11 @@ class Battery:
                   if each["name"].casefold() not in told_of and not _told(key, [each], left, of)]  # fmt: skip
         assert not untold, (told, untold, kept, told_of, left)
         if of.original:
-            was, now = before["azure"][of.original.id], after["azure"][of.original.id]
-            assert _without_disks(was) == _without_disks(now), (told, was, now)
+            was, now = (_without_disks(each["azure"][of.original.id]) for each in (before, after))
+            if was != now and _told(of.original.id, [now], left, of):
+                now["tags"] = {name: value for name, value in now["tags"].items() if not name.startswith(TAGS)}
+            assert was == now, (told, was, now, left)
+        return "home, what's left is told with its commands" if left else "home"
 
 
 def _told(key: str, what: Json, left: Sequence[Json], of: Subject) -> bool:

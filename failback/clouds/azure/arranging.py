@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from failback.clouds.azure.machine_look import DEALLOCATED, identity, look_at, slot
 from failback.clouds.azure.place import SETTLE_SECONDS, group_and_name, settled
-from failback.clouds.azure.stands import TAKEN_TAG, boots_so, data_of, kept_data, same_data, without_disk
+from failback.clouds.azure.stands import boots_so, data_of, kept_data, same_data, without_disk
 from failback.errors import CloudRefused, OriginalChanged
-from failback.naming import RUN_TAG
+from failback.naming import RUN_TAG, TAKEN_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

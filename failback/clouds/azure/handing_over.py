@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from failback.clouds.azure.arranging import went
 from failback.clouds.azure.machine_look import look_at
 from failback.clouds.azure.place import SETTLE_SECONDS, group_and_name
-from failback.clouds.azure.stands import TAKEN_TAG, without_ours
-from failback.naming import RUN_TAG
+from failback.clouds.azure.stands import without_ours
+from failback.naming import RUN_TAG, TAKEN_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

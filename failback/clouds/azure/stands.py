@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from failback.clouds.azure.machine_look import identity, slot
-from failback.naming import PREFIX, RUN_TAG
+from failback.naming import PREFIX, RUN_TAG, TAKEN_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from failback.clouds.azure.machine_look import Machine
     from failback.model.original import Original
     from failback.takeover_ports import Arrangement
-
-TAKEN_TAG = f"{PREFIX}:taken-by"
-"""On a machine that was there before the run, while a run changes it: the run. It isn't the run's own, so it never has
-the tag by which a run's things are found and removed."""
 
 _SENT = ("name", "caching", "deleteOption", "writeAcceleratorEnabled")
 

@@ -16,11 +16,11 @@ from failback.clouds.azure.originals import read_original
 from failback.clouds.azure.owners import check_maker
 from failback.clouds.azure.place import SETTLE_SECONDS
 from failback.clouds.azure.sizes import Sizes
-from failback.clouds.azure.stands import TAKEN_TAG, stand_before, stand_wanted
+from failback.clouds.azure.stands import stand_before, stand_wanted
 from failback.clouds.azure.variants import GENERATIONS, OS_TYPES, make_disk
 from failback.errors import CloudRefused, OriginalChanged
 from failback.home_ports import MachineNeeds
-from failback.naming import RUN_TAG
+from failback.naming import RUN_TAG, TAKEN_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

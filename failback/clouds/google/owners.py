@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from failback.clouds.google.labels import RUN_LABEL, SERVER_LABEL, label_key, labels_of
 from failback.errors import CloudRefused, NotGivenBack
-from failback.naming import PREFIX
+from failback.naming import PREFIX, TAKEN_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TAKEN_LABEL = label_key(f"{PREFIX}:taken-by")
-"""On a machine that was there before the run, while a run changes it: the run. It isn't the run's own, so it never has
-the label by which a run's things are found and removed."""
+TAKEN_LABEL = label_key(TAKEN_TAG)
 MACHINE_LABEL = label_key(f"{PREFIX}:machine")
 """On a disk: the machine that it was made for. Its name alone may be any."""
 

@@ -11,7 +11,7 @@ from azure.mgmt.compute.models import Disk
 from failback.clouds.azure import arranging, copies, takeovers
 from failback.clouds.azure.machine_look import Machine
 from failback.clouds.azure.originals import barriers_of, obstacles_of, unmanaged_of
-from failback.clouds.azure.stands import TAKEN_TAG
+from failback.naming import TAKEN_TAG
 from failback.takeover_ports import Arrangement, Attachment, ClientDisk, DiskCopy
 from tests.home.originals import WEB, InAzure, home_in_azure, make_disk, make_original
 from tests.home.test_takeovers import TAGS, found, until_done
