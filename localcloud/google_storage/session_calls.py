@@ -28,6 +28,7 @@ from localcloud.objects.store import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from localcloud.azure.clock import Clock
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 QUANTUM = 256 * 1024
 """Bytes: every chunk but the last is a multiple of it."""
-SESSION_LIFE = timedelta(days=7)
+SESSION_LIFE, SWEPT_EVERY = timedelta(days=7), timedelta(hours=1)
 LARGEST_OBJECT = 5 * 1024**4
 """Bytes of an object: 5 TiB."""
 _RANGE = re.compile(r"bytes (?:(?P<first>[0-9]{1,15})-(?P<last>[0-9]{1,15})|\*)/(?P<total>[0-9]{1,15}|\*)")
@@ -58,6 +59,7 @@ class Sessions:
         self._clock, self._lock = clock, threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._digests: dict[str, Digests] = {}
+        self._swept: dict[str, datetime] = {}
 
     def start(self, request: StorageRequest, bucket: Bucket) -> Reply:
         """POST: a new session, whose address is the answer's Location."""
@@ -159,7 +161,15 @@ class Sessions:
         return self._clock.now() >= session.started + SESSION_LIFE
 
     def _sweep(self, bucket: Bucket) -> None:
-        """Bytes of sessions whose week is over are given back; the sessions are remembered as gone."""
+        """Bytes of sessions whose week is over are given back; the sessions are remembered as gone.
+
+        All of them are read for it, so not every session's start does it.
+        """
+        with self._lock:
+            now, last = self._clock.now(), self._swept.get(bucket.record.name)
+            if last is not None and now - last < SWEPT_EVERY:
+                return
+            self._swept[bucket.record.name] = now
         for each in bucket.sessions():
             if self._over(each) and each.made is None and not each.cancelled:
                 self._digests.pop(each.id, None)

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 FOLDER = "images/"
 """What the names of all our objects begin with."""
-PART = 16 * MIB
-"""Bytes of a part, whole times 256 KiB. At 60 MiB/s one takes a quarter of a second, its session 0.1 s more."""
+PART = 32 * MIB
+"""Bytes of a part, whole times 256 KiB. At 60 MiB/s one takes half a second, its session 0.1 s more."""
 MOST_SOURCES = 32
 
-MOST = 8
-"""Parts at once, read and sent by a thread each: 128 MiB at most."""
+MOST = 6
+"""Parts at once, read and sent by a thread each: 192 MiB at most."""
 ATTEMPTS = 6
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 60
 AGAIN_SECONDS, FIRST_WAIT, LONGEST_WAIT = 25.0, 0.2, 8.0
