@@ -109,7 +109,7 @@ def main() -> None:
                 ratio = bench.seconds(best) / bench.seconds(OURS)
                 console.print(f"ours is {ratio:.2f}x as fast as the SDK's best ({best.removeprefix('SDK, ')})")
                 removal = statistics.median(float(each["removal"]) for each in bench.took[OURS])
-                console.print(f"removing ours' parts, while an image is made of the whole: {removal:.2f} s")
+                console.print(f"removing our parts, while an image is made of the whole: {removal:.2f} s")
     console.print(f"{TARGETS}; load after: {os.getloadavg()[0]:.1f}")
 
 
