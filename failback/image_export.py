@@ -6,8 +6,6 @@ import hashlib
 import uuid
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pydantic import ValidationError
-
 from failback.errors import AmiUnsuitable, ObjectMissing
 from failback.export_gce import GceExport
 from failback.export_vhd import VhdExport
@@ -15,6 +13,7 @@ from failback.image.plan import GIB, MIB
 from failback.model.run import Ami, CopyCursor, ExportedImage
 from failback.model.stage import Progress, StageResult
 from failback.naming import export_key, export_proof_key
+from failback.proofs import proven
 from failback.upload_slice import MOST_PARTS
 
 if TYPE_CHECKING:
@@ -83,16 +82,7 @@ def export_ami(
 
 def exported_image(objects: ObjectStore, key: str, image_format: ImageFormat) -> ExportedImage | None:
     """The exported image with that key, if it's there as a whole."""
-    proof = objects.find(export_proof_key(key, image_format))
-    found = objects.find(export_key(key, image_format)) if proof else None
-    if proof is None or found is None:
-        return None
-    try:
-        exported = ExportedImage.model_validate_json(objects.read(proof.key, 0, proof.size))
-    except (ValidationError, ObjectMissing):
-        # Not as this version writes it, or removed since the look by a run that's given back: it's exported again.
-        return None
-    return exported if (exported.key, exported.size) == (found.key, found.size) else None
+    return proven(objects, export_key(key, image_format), export_proof_key(key, image_format), ExportedImage)
 
 
 class _Export(Protocol):

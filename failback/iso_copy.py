@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from failback.errors import HashMismatch, ObjectMissing
 from failback.image.plan import MIB
 from failback.model.run import CopyCursor, PublishedIso, StoredIso
 from failback.model.stage import Progress, StageResult
 from failback.naming import iso_key, iso_proof_key
+from failback.proofs import proven
 from failback.read_ahead import ReadAhead
 from failback.upload_slice import PartedObject, begin_upload, upload_slice
 
@@ -78,17 +77,8 @@ def copy_iso(
 
 def stored_iso(objects: ObjectStore, sha512: str) -> StoredIso | None:
     """The ISO in the image bucket, if it's there as a whole and its hash was checked."""
-    proof = objects.find(iso_proof_key(sha512))
-    found = objects.find(iso_key(sha512)) if proof else None
-    if proof is None or found is None:
-        return None
-    try:
-        stored = StoredIso.model_validate_json(objects.read(proof.key, 0, proof.size))
-    except (ValidationError, ObjectMissing):
-        # Not as this version writes it, or removed since the look by a run that's given back: the ISO is fetched again
-        # and the proof written anew.
-        return None
-    return stored if (stored.key, stored.size, stored.sha512) == (found.key, found.size, sha512) else None
+    stored = proven(objects, iso_key(sha512), iso_proof_key(sha512), StoredIso)
+    return stored if stored and stored.sha512 == sha512 else None
 
 
 def _check(published: PublishedIso, parted: PartedObject, objects: ObjectStore, tags: Mapping[str, str]) -> IsoResult:

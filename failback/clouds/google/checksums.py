@@ -54,11 +54,11 @@ def _zeros(length: int) -> Matrix:
 
     Parts are all of one size, and to square takes a hundred times as long as to apply what's kept.
     """
-    step, whole = _product(_FOUR_BITS, _FOUR_BITS), _NO_BIT
-    while length:
-        if length & 1:
+    step, whole, bits = _ONE_BIT, _NO_BIT, 8 * length
+    while bits:
+        if bits & 1:
             whole = _product(step, whole)
-        step, length = _product(step, step), length >> 1
+        step, bits = _product(step, step), bits >> 1
     return whole
 
 
@@ -78,5 +78,3 @@ def _product(left: Matrix, right: Matrix) -> Matrix:
 _NO_BIT: Matrix = tuple(1 << bit for bit in range(32))
 _ONE_BIT: Matrix = (POLYNOMIAL, *_NO_BIT[:31])
 """What one zero bit behind a checksum makes of each of its bits, the lowest first."""
-_TWO_BITS = _product(_ONE_BIT, _ONE_BIT)
-_FOUR_BITS = _product(_TWO_BITS, _TWO_BITS)

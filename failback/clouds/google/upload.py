@@ -128,7 +128,8 @@ class Upload:
             try:
                 whole.compose(sources, if_generation_match=before.generation if before else 0, **storage_options())
             except (PreconditionFailed, NotFound):
-                # Done by an attempt whose answer was lost, or by another run: the next call looks at it.
+                # Done by an attempt whose answer was lost, or by another run: the next call looks at it. Somebody
+                # else's object in its place is an error.
                 self.found(self.whole_name)
                 return ""
             if not self._is_made_of(whole, parts):
